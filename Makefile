@@ -1,0 +1,61 @@
+# Everything a newcomer or CI runs. Each target builds what it needs; Python >= 3.11 and make suffice.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+FLASK_VERSION := 3.1.3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layers format upstream conformance bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## Serve the example blog on http://127.0.0.1:5000
+	cd examples/blog && $(abspath $(BIN))/asyncflask --app blog run
+
+test: $(STAMP)  ## Run the test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers  ## Lint, types and layers
+
+lint: $(STAMP)  ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+layers: $(STAMP)  ## import-linter: imports point down only
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## Format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+upstream: $(STAMP) .upstream/flask-$(FLASK_VERSION)  ## Download Flask's source and run its tutorial app on asyncflask
+	$(BIN)/python -m tests.conformance.tutorial .upstream/flask-$(FLASK_VERSION)/examples/tutorial
+
+.upstream/flask-$(FLASK_VERSION):
+	@mkdir -p .upstream
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+		--no-build-isolation -d .upstream flask==$(FLASK_VERSION) || \
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary flask \
+		-d .upstream flask==$(FLASK_VERSION)
+	tar -xzf .upstream/flask-$(FLASK_VERSION).tar.gz -C .upstream
+
+conformance: $(STAMP)  ## Run upstream suites under Flask and under asyncflask (SUITE=name for one)
+	$(BIN)/python -m tests.conformance $(SUITE)
+
+bench: $(STAMP)  ## Measure the in-process cost of a request beside Starlette and Flask
+	$(BIN)/python -m benchmarks.overhead
+
+clean:  ## Remove the environment and the caches
+	rm -rf $(VENV) .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

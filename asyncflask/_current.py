@@ -1,0 +1,87 @@
+"""What is current: the one context variable, and the proxies that read it.
+
+A leaf: everything inside asyncflask that needs "the current something" asks here, and
+`globals` gives the same proxies their public, typed faces.
+
+Rules
+-----
+- One `ContextVar` holds the innermost pushed context.
+- A context that carries no request (``app.app_context()``) keeps sight of the request around
+  it: `request_context` looks outwards until it finds one.
+- A request context pushed inside an app context of the same app shares that context's ``g``
+  (Flask 3.1's rule); `app_context` then answers with the outer one.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import ContextVar
+
+from werkzeug.local import LocalProxy
+
+NO_APP = """\
+Working outside of application context.
+
+`current_app`, `g` and everything that reads the app's configuration need to know which app is
+meant. Push a context around the code: `with app.app_context(): ...` (in a coroutine,
+`async with app.app_context(): ...`).\
+"""
+
+NO_REQUEST = """\
+Working outside of request context.
+
+`request` and `session` belong to one HTTP request, and none is being handled here. In a test,
+use `with app.test_request_context(...): ...`; in a background thread or task, decorate the
+function with `copy_current_request_context`.\
+"""
+
+#: The innermost context, an `asyncflask.ctx.AppContext`. Set with a token, reset in `finally`.
+context: ContextVar[t.Any] = ContextVar("asyncflask.context")
+
+
+def app_context() -> t.Any | None:
+    """Return the context whose `app` and `g` are current, or None."""
+    ctx = context.get(None)
+    return ctx if ctx is None or ctx._shared is None else ctx._shared
+
+
+def request_context() -> t.Any | None:
+    """Return the innermost context that carries a request, or None."""
+    ctx = context.get(None)
+    while ctx is not None and ctx._request is None:
+        ctx = ctx._outer
+    return ctx
+
+
+def require_app_context() -> t.Any:
+    """Return the current app context.
+
+    :raises RuntimeError: if there is none.
+    """
+    ctx = app_context()
+    if ctx is None:
+        raise RuntimeError(NO_APP)
+    return ctx
+
+
+def require_request_context() -> t.Any:
+    """Return the current request context.
+
+    :raises RuntimeError: if there is none.
+    """
+    ctx = request_context()
+    if ctx is None:
+        raise RuntimeError(NO_REQUEST)
+    return ctx
+
+
+def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
+    return LocalProxy(find, name)
+
+
+app_ctx: t.Any = _proxy(require_app_context)
+current_app: t.Any = _proxy(require_app_context, "app")
+g: t.Any = _proxy(require_app_context, "g")
+request_ctx: t.Any = _proxy(require_request_context)
+request: t.Any = _proxy(require_request_context, "request")
+session: t.Any = _proxy(require_request_context, "session")

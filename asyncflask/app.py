@@ -1,0 +1,502 @@
+"""The app: a facade. Each method is a few lines; the algorithms live in `dispatch`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+import weakref
+from datetime import timedelta
+from functools import cached_property, partial
+from types import TracebackType
+
+from werkzeug.datastructures import ImmutableDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, RequestRedirect
+
+from . import _current, asgi, cli, defaults, serving, workers
+from . import typing as ft
+from .ctx import AppContext, RequestContext, _AppCtxGlobals
+from .debughelpers import FormDataRoutingRedirect
+from .dispatch import errors, pipeline, returns, urls
+from .dispatch.steps import OVERRIDABLE, find_overridden
+from .drivers import ThreadDriver, drive, is_async
+from .helpers import get_flashed_messages, send_from_directory
+from .routing import Matcher, Rule, has_custom_converters
+from .sansio.app import App
+from .sessions import SecureCookieSessionInterface, SessionInterface
+from .templating import Environment, update_template_context
+from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
+from .wrappers import Request, Response
+from .wsgi import entry as wsgi_entry
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_unset: t.Any = object()
+
+
+class Flask(App):
+    """An application: its routes, its configuration, and the callable that a server runs.
+
+    The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
+    ``(scope, receive, send)`` or with ``(environ, start_response)`` gets the same answers.
+
+    :param import_name: usually ``__name__``; where templates, static files and resources are.
+    :param static_url_path: the URL prefix of static files; by default the folder's name.
+    :param static_folder: the folder with them, relative to `root_path`; None for none.
+    :param static_host: the host that serves them, with `host_matching`.
+    :param host_matching: let rules match on the host.
+    :param subdomain_matching: let rules match on the subdomain of `SERVER_NAME`.
+    :param template_folder: the folder with templates, relative to `root_path`.
+    :param instance_path: an absolute path for what belongs to this installation.
+    :param instance_relative_config: resolve configuration files against `instance_path`.
+    :param root_path: the app's own path, where it cannot be found by `import_name`.
+    """
+
+    default_config = ImmutableDict({**defaults.FLASK, **defaults.OWN})
+    request_class: type[Request] = Request
+    response_class: type[Response] = Response
+    session_interface: SessionInterface = SecureCookieSessionInterface()
+    app_ctx_globals_class = _AppCtxGlobals
+    jinja_environment = Environment
+    url_rule_class = Rule
+
+    def __init__(
+        self,
+        import_name: str,
+        static_url_path: str | None = None,
+        static_folder: str | os.PathLike[str] | None = "static",
+        static_host: str | None = None,
+        host_matching: bool = False,
+        subdomain_matching: bool = False,
+        template_folder: str | os.PathLike[str] | None = "templates",
+        instance_path: str | None = None,
+        instance_relative_config: bool = False,
+        root_path: str | None = None,
+    ) -> None:
+        super().__init__(
+            import_name=import_name,
+            static_url_path=static_url_path,
+            static_folder=static_folder,
+            static_host=static_host,
+            host_matching=host_matching,
+            subdomain_matching=subdomain_matching,
+            template_folder=template_folder,
+            instance_path=instance_path,
+            instance_relative_config=instance_relative_config,
+            root_path=root_path,
+        )
+        self._pools = workers.Pools()
+        self.cli = cli.AppGroup()
+        self.cli.name = self.name
+        this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
+        # A server that inspects `app.__call__` sees a coroutine function, and thus ASGI 3; calling
+        # the app uses the class's method, which takes both protocols.
+        self.__dict__["__call__"] = partial(_serve_asgi, this)
+        if self.has_static_folder:
+            self._add_static_route(this, static_host, host_matching)
+
+    def _add_static_route(
+        self, this: weakref.ref[Flask], static_host: str | None, host_matching: bool
+    ) -> None:
+        if bool(static_host) != host_matching:
+            raise AssertionError(
+                "Invalid static_host/host_matching combination: with host_matching=True the static"
+                " files need a static_host (or static_folder=None), and without it they have none."
+            )
+
+        def static(**values: t.Any) -> Response:
+            return t.cast(Flask, this()).send_static_file(**values)
+
+        rule = f"{self.static_url_path}/<path:filename>"
+        self.add_url_rule(rule, endpoint="static", host=static_host, view_func=static)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        self.__dict__.pop("_overridden", None)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self.__dict__.pop("_overridden", None)
+        super().__delattr__(name)
+
+    @cached_property
+    def _overridden(self) -> frozenset[str]:
+        """The steps of the pipeline that a subclass or this instance overrides."""
+        return find_overridden(self, _OWN)
+
+    @property
+    def _wraps_wsgi(self) -> bool:
+        """Whether WSGI middleware was put around `wsgi_app`, or a subclass has its own."""
+        return "wsgi_app" in self.__dict__ or type(self).wsgi_app is not _OWN["wsgi_app"]
+
+    @cached_property
+    def _converts_in_thread(self) -> bool:
+        """Whether matching a URL may run code that blocks."""
+        return has_custom_converters(self.url_map)
+
+    @cached_property
+    def _matcher(self) -> Matcher | None:
+        """The compiled matcher, unless something decides that werkzeug's own is needed."""
+        plain = type(self).create_url_adapter is _OWN["create_url_adapter"]
+        return Matcher(self.url_map) if plain and not self.subdomain_matching else None
+
+    def _match_simply(self, ctx: AppContext) -> bool:
+        """Match a request's URL with the compiled matcher; False if it must be done in full."""
+        matcher = self._matcher
+        if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
+            return False
+        if matcher.size != len(self.url_map._rules):
+            matcher = self._matcher = Matcher(self.url_map)
+        request = ctx.request
+        found = matcher.match(request.path_info, request.method)
+        if found is None or type(ctx).match_request is not AppContext.match_request:
+            return False
+        request.url_rule, request.view_args = found
+        return True
+
+    def _pool(self) -> workers.Pool:
+        """Return the worker threads of the running event loop."""
+        config = self.config
+        return self._pools.here(config["SYNC_WORKERS"], config["SYNC_QUEUE_LIMIT"])
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        """Return how many seconds a browser may keep a file without asking again.
+
+        Override it to decide by name. The default is the config's `SEND_FILE_MAX_AGE_DEFAULT`.
+
+        :param filename: the file's name, if it has one.
+        """
+        value = self.config["SEND_FILE_MAX_AGE_DEFAULT"]
+        return int(value.total_seconds()) if isinstance(value, timedelta) else value
+
+    def send_static_file(self, filename: str) -> Response:
+        """Answer with a file of the static folder; the view of the endpoint ``static``.
+
+        :raises RuntimeError: if the app has no static folder.
+        """
+        if not self.has_static_folder:
+            raise RuntimeError("'static_folder' must be set to serve static_files: it is None.")
+        max_age = self.get_send_file_max_age(filename)
+        return send_from_directory(t.cast(str, self.static_folder), filename, max_age=max_age)
+
+    def open_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = None
+    ) -> t.IO[t.Any]:
+        """Open a file below `root_path` for reading.
+
+        :param resource: its path, relative to `root_path`.
+        :param mode: ``rb``, ``r`` or ``rt``.
+        :param encoding: the encoding of a text mode.
+        :raises ValueError: for any other mode.
+        """
+        if mode not in ("r", "rt", "rb"):
+            raise ValueError("Resources can only be opened for reading.")
+        return t.cast(
+            t.IO[t.Any], open(os.path.join(self.root_path, resource), mode, encoding=encoding)
+        )
+
+    def open_instance_resource(
+        self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
+    ) -> t.IO[t.Any]:
+        """Open a file below `instance_path`, in any mode.
+
+        :param resource: its path, relative to `instance_path`.
+        :param encoding: the encoding of a text mode.
+        """
+        path = os.path.join(self.instance_path, resource)
+        return t.cast(t.IO[t.Any], open(path, mode, encoding=None if "b" in mode else encoding))
+
+    def create_jinja_environment(self) -> Environment:
+        """Make the Jinja environment from `jinja_options` and the config, with Flask's globals."""
+        options = {**self.jinja_options}
+        options.setdefault("autoescape", self.select_jinja_autoescape)
+        reload = self.config["TEMPLATES_AUTO_RELOAD"]
+        options.setdefault("auto_reload", self.debug if reload is None else reload)
+        environment = self.jinja_environment(self, **options)
+        # The proxies stand here too, since imported templates see no context processors.
+        environment.globals.update(
+            url_for=self.url_for,
+            get_flashed_messages=get_flashed_messages,
+            config=self.config,
+            request=_current.request,
+            session=_current.session,
+            g=_current.g,
+        )
+        environment.policies["json.dumps_function"] = self.json.dumps
+        return environment
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return the adapter that matches and builds URLs for a request, or outside of one.
+
+        :raises SecurityError: (400) if the request's host is not trusted.
+        """
+        return urls.create_adapter(self, request)
+
+    def raise_routing_exception(self, request: Request) -> t.NoReturn:
+        """Raise what matching the request's URL raised.
+
+        In debug mode, a redirect that would lose a form's data is raised as an explanation.
+        """
+        error = request.routing_exception
+        loses_form = (
+            self.debug
+            and isinstance(error, RequestRedirect)
+            and error.code not in (307, 308)
+            and request.method not in ("GET", "HEAD", "OPTIONS")
+        )
+        raise FormDataRoutingRedirect(request) if loses_form else t.cast(HTTPException, error)
+
+    def update_template_context(self, context: dict[str, t.Any]) -> None:
+        """Add what the context processors give to a template's context; its own values win.
+
+        :param context: updated in place.
+        """
+        update_template_context(self, context)
+
+    def make_shell_context(self) -> dict[str, t.Any]:
+        """Return the names that ``asyncflask shell`` starts with."""
+        names: dict[str, t.Any] = {"app": self, "g": _current.g}
+        for processor in self.shell_context_processors:
+            names.update(self.ensure_sync(processor)())
+        return names
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        debug: bool | None = None,
+        load_dotenv: bool = True,
+        **options: t.Any,
+    ) -> None:
+        """Serve the app with uvicorn, for development; returns when the server stops.
+
+        :param host: the address to listen on; by default `SERVER_NAME`'s, or 127.0.0.1.
+        :param port: the port; by default `SERVER_NAME`'s, or 5000.
+        :param debug: switch debug mode on or off.
+        :param load_dotenv: read ``.env`` and ``.flaskenv`` first.
+        :param options: ``use_reloader``, ``ssl_context``, ``extra_files`` and the other options
+            of Flask's development server that have a meaning here.
+        """
+        serving.run_app(self, host, port, debug, load_dotenv, **options)
+
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
+        """Return a synchronous client for tests, which calls the app without a server.
+
+        :param use_cookies: keep cookies between its requests.
+        :param kwargs: handed to `test_client_class`.
+        """
+        kind = self.test_client_class or FlaskClient
+        client = kind(self, self.response_class, use_cookies=use_cookies, **kwargs)
+        return t.cast(FlaskClient, client)
+
+    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+        """Return a runner that tests call the app's commands with."""
+        kind = self.test_cli_runner_class or FlaskCliRunner
+        return t.cast(FlaskCliRunner, kind(self, **kwargs))
+
+    def async_client(self, **kwargs: t.Any) -> AsyncClient:
+        """Return an `httpx.AsyncClient` that calls the app without a server.
+
+        ``async with app.async_client() as client:`` runs the app's lifespan around the block.
+
+        :param kwargs: handed to `testing.AsyncClient`.
+        """
+        return AsyncClient(self, **kwargs)
+
+    def handle_http_exception(
+        self, e: HTTPException
+    ) -> HTTPException | ft.ResponseReturnValue:
+        """Return what the handler registered for an HTTP error returns, or the error itself."""
+        return self._step(errors.handle_http, e)
+
+    def handle_user_exception(
+        self, e: Exception
+    ) -> HTTPException | ft.ResponseReturnValue:
+        """Return what the handler registered for an exception returns.
+
+        :raises Exception: `e` itself, if there is no handler.
+        """
+        return self._step(errors.handle_user, e)
+
+    def handle_exception(self, e: Exception) -> Response:
+        """Answer an exception that nothing handled: log it and return a 500.
+
+        :raises Exception: `e` itself, where `PROPAGATE_EXCEPTIONS` holds.
+        """
+        return t.cast(Response, self._step(pipeline.handle_exception, e))
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        """Log an exception that nothing handled, with the request's path and method."""
+        request = _current.request
+        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
+
+    def dispatch_request(self) -> ft.ResponseReturnValue:
+        """Call the view of the current request and return what it returns."""
+        return self._step(pipeline.dispatch)
+
+    def full_dispatch_request(self) -> Response:
+        """Preprocess, dispatch and finalize the current request."""
+        return t.cast(Response, self._step(pipeline.full_dispatch))
+
+    def finalize_request(
+        self, rv: ft.ResponseReturnValue | HTTPException, from_error_handler: bool = False
+    ) -> Response:
+        """Make a response of a view's value and process it.
+
+        :param rv: the value.
+        :param from_error_handler: log errors of the processing instead of raising them.
+        """
+        return t.cast(Response, self._step(pipeline.finalize, rv, from_error_handler))
+
+    def make_default_options_response(self) -> Response:
+        """Return the answer to an OPTIONS request whose rule leaves that to the app."""
+        response = self.response_class()
+        adapter = t.cast(MapAdapter, _current.request_ctx.url_adapter)
+        response.allow.update(adapter.allowed_methods())
+        return response
+
+    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Return `func` so that sync code can call it: itself, or wrapped by `async_to_sync`."""
+        return self.async_to_sync(func) if is_async(func) else func
+
+    def async_to_sync(
+        self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
+    ) -> t.Callable[..., t.Any]:
+        """Return a plain function that runs `func` on the server's event loop and waits for it.
+
+        Where no server's loop is waiting (a WSGI server, a script), one loop of the process's own
+        is used. Context variables go both ways.
+        """
+        return partial(workers.call_async, func)
+
+    def url_for(
+        self,
+        /,
+        endpoint: str,
+        *,
+        _anchor: str | None = None,
+        _method: str | None = None,
+        _scheme: str | None = None,
+        _external: bool | None = None,
+        **values: t.Any,
+    ) -> str:
+        """Build the URL of an endpoint.
+
+        :param endpoint: its name; with a leading dot, relative to the current blueprint.
+        :param _anchor: what stands behind ``#``.
+        :param _method: the method that the rule must allow.
+        :param _scheme: the scheme of an external URL.
+        :param _external: with scheme and host; by default only outside a request.
+        :param values: the rule's variables; the others become the query.
+        :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
+        :raises BuildError: if there is no such endpoint, or a value is missing.
+        """
+        return urls.url_for(
+            self,
+            endpoint,
+            values,
+            anchor=_anchor,
+            method=_method,
+            scheme=_scheme,
+            external=_external,
+        )
+
+    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
+        """Make a response of what a view may return.
+
+        str, bytes, a dict or list (JSON), a generator or async generator, a response of any
+        class, a WSGI or ASGI application; or a tuple of one of these with a status, with headers,
+        or with both.
+
+        :raises TypeError: for anything else.
+        """
+        return t.cast(Response, returns.to_response(self, rv))
+
+    def preprocess_request(self) -> ft.ResponseReturnValue | None:
+        """Run the URL value preprocessors and the before-request functions.
+
+        :return: the first value that one of the latter returns.
+        """
+        return self._step(pipeline.preprocess)
+
+    def process_response(self, response: Response) -> Response:
+        """Run the after-request functions and save the session."""
+        return t.cast(Response, self._step(pipeline.process, response))
+
+    def do_teardown_request(self, exc: BaseException | None = _unset) -> None:
+        """Run the functions registered with `teardown_request`.
+
+        :param exc: the exception that ended the request; by default the one being handled.
+        """
+        self._step(pipeline.teardown_request, _handled(exc))
+
+    def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
+        """Run the functions registered with `teardown_appcontext`.
+
+        :param exc: the exception that ended the work; by default the one being handled.
+        """
+        ctx = _current.require_app_context()
+        drive(pipeline.teardown_appcontext(ctx, ThreadDriver(self), _handled(exc)))
+
+    def app_context(self) -> AppContext:
+        """Return a context in which this app is `current_app`; use it with ``with``."""
+        return AppContext(self)
+
+    def request_context(self, environ: WSGIEnvironment) -> RequestContext:
+        """Return a context for the request that a WSGI environ describes."""
+        return RequestContext(self, environ)
+
+    def test_request_context(self, *args: t.Any, **kwargs: t.Any) -> RequestContext:
+        """Return a context for a made-up request, with `werkzeug.test.EnvironBuilder`'s arguments.
+
+        ``with app.test_request_context("/?page=2"): ...``
+        """
+        builder = EnvironBuilder(self, *args, **kwargs)
+        try:
+            return self.request_context(builder.get_environ())
+        finally:
+            builder.close()
+
+    def wsgi_app(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> t.Iterable[bytes]:
+        """The app as a WSGI application, for middleware: ``app.wsgi_app = M(app.wsgi_app)``.
+
+        The middleware is honoured under ASGI servers too.
+        """
+        return wsgi_entry.serve(self, environ, start_response)
+
+    async def asgi_app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        """The app as an ASGI application, for middleware: ``app.asgi_app = M(app.asgi_app)``."""
+        await asgi.serve(self, scope, receive, send)
+
+    def __call__(self, *args: t.Any) -> t.Any:
+        """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
+        return self.asgi_app(*args) if len(args) == 3 else self.wsgi_app(*args)
+
+    def _step(self, step: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]], *args: t.Any) -> t.Any:
+        """Run a step of the pipeline for the current request, in this thread."""
+        ctx = _current.require_request_context()
+        return drive(step(ctx, ThreadDriver(self), *args))
+
+    async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
+        await pipeline.begin(ctx, driver)
+
+    async def _end(self, ctx: AppContext, driver: t.Any, error: BaseException | None) -> None:
+        await pipeline.end(ctx, driver, error)
+
+
+def _handled(exc: BaseException | None) -> BaseException | None:
+    return sys.exc_info()[1] if exc is _unset else exc
+
+
+async def _serve_asgi(app: weakref.ref[Flask], scope: t.Any, receive: t.Any, send: t.Any) -> None:
+    await t.cast(Flask, app())(scope, receive, send)
+
+
+#: The methods as they are here, to tell what a subclass, an instance or a patch overrides.
+_OWN = {name: getattr(Flask, name) for name in (*OVERRIDABLE, "create_url_adapter", "wsgi_app")}

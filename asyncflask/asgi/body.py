@@ -1,0 +1,174 @@
+"""The body of a request that came through ASGI.
+
+States: nothing is known to be there (no ``Content-Length``, no ``Transfer-Encoding``) -> *open*:
+messages may follow -> *complete*, or *cut off* when the client left before that.
+
+Who reads, and where:
+
+- Ahead, on the loop, before a handler runs: `read_ahead`, up to a bound that its caller chooses.
+  What is beyond `MEMORY_BYTES` lies in a temporary file.
+- On demand, in a lane's thread: the `reader` fetches the next message through the portal. One
+  message at a time, so the client is held back by the server's flow control.
+- On demand, on the loop, for a view with ``stream_body=True``: ``async for chunk in
+  request.stream``.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import typing as t
+
+import anyio.to_thread
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from .. import workers
+
+Receive = t.Callable[[], t.Awaitable[t.MutableMapping[str, t.Any]]]
+
+#: Bytes of a body that are kept in memory; what is longer goes to a temporary file. Werkzeug's
+#: figure for uploads and Flask's for form fields.
+MEMORY_BYTES = 500_000
+
+#: Bytes of a body that are read on the loop before a thread is taken, so that a slow client with
+#: a small form occupies none. One read of uvicorn's gives at most as much.
+SMALL_BYTES = 65_536
+
+_TOO_LONG_TO_BUFFER = (
+    "The request's body is longer than what is read ahead for an async handler. Raise"
+    " MAX_CONTENT_LENGTH or MAX_BUFFERED_BODY, read it in a plain `def` view, or declare the route"
+    " with stream_body=True and read it with `async for chunk in request.stream`."
+)
+
+
+class RequestBody(io.RawIOBase):
+    """A request's body: a raw, read-only file over ASGI's messages.
+
+    :param scope: the connection's scope.
+    :param receive: the connection's ``receive``.
+    """
+
+    def __init__(self, scope: t.Mapping[str, t.Any], receive: Receive) -> None:
+        self._receive = receive
+        self._held: t.IO[bytes] = io.BytesIO()
+        self._held_bytes = 0
+        self._on_disk = False
+        self._rest = b""
+        self.cut_off = False
+        self.complete = not _declares_body(scope["headers"])
+        self._buffered: BodyReader | None = None
+
+    @property
+    def reader(self) -> BodyReader:
+        """The body as a buffered file."""
+        if self._buffered is None:
+            self._buffered = BodyReader(self)
+        return self._buffered
+
+    async def read_ahead(self, limit: int) -> None:
+        """Receive until the body is complete or more than `limit` bytes are held."""
+        held = self._held
+        while not self.complete and self._held_bytes <= limit:
+            chunk = await self.next_message()
+            self._held_bytes += len(chunk)
+            if self._held_bytes > MEMORY_BYTES:
+                await anyio.to_thread.run_sync(self._write_to_disk, chunk)
+            else:
+                held.write(chunk)
+        self._held.seek(0)
+
+    def _write_to_disk(self, chunk: bytes) -> None:
+        if not self._on_disk:
+            memory = t.cast(io.BytesIO, self._held)
+            self._held = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `release`
+            self._held.write(memory.getbuffer())
+            self._on_disk = True
+        self._held.write(chunk)
+
+    async def next_message(self) -> bytes:
+        """Receive one message and return its bytes; once the body is complete, nothing."""
+        if self.complete:
+            return b""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.cut_off = self.complete = True
+            return b""
+        self.complete = not message.get("more_body", False)
+        return t.cast(bytes, message.get("body", b""))
+
+    async def disconnected(self) -> None:
+        """Return when the client has left; what it still sends is dropped."""
+        while not self.cut_off:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.cut_off = self.complete = True
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        """Fill `buffer` with what is there next, waiting for it if need be.
+
+        :raises ClientDisconnected: (400) if the client left before the end of the body.
+        :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
+        """
+        size = len(buffer)
+        if not self._rest:
+            self._rest = self._held.read(size) or self._wait_for_more()
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def _wait_for_more(self) -> bytes:
+        chunk = b""
+        while not chunk and not self.complete:
+            lane = workers.current()
+            if lane is None:
+                raise RequestEntityTooLarge(_TOO_LONG_TO_BUFFER)
+            chunk = lane.call_async(self.next_message)
+        self._check_whole(chunk)
+        return chunk
+
+    def _check_whole(self, chunk: bytes) -> None:
+        if not chunk and self.cut_off:
+            raise ClientDisconnected("The client left before it had sent the whole body.")
+
+    async def chunks(self) -> t.AsyncIterator[bytes]:
+        """Iterate over what is held and then over what arrives.
+
+        :raises ClientDisconnected: (400) if the client left before the end of the body.
+        """
+        while held := (self._rest or self._held.read(SMALL_BYTES)):
+            self._rest = b""
+            yield held
+        while not self.complete:
+            chunk = await self.next_message()
+            if chunk:
+                yield chunk
+        self._check_whole(b"")
+
+    def release(self) -> None:
+        """Close the temporary file, if there is one."""
+        if self._on_disk:
+            self._held.close()
+            self._held = io.BytesIO()
+
+
+class BodyReader(io.BufferedReader):
+    """The body as a file; in an async handler also with ``async for``."""
+
+    raw: RequestBody
+
+    def __aiter__(self) -> t.AsyncIterator[bytes]:
+        return self.raw.chunks()
+
+
+def _declares_body(headers: t.Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body follows (RFC 9112 section 6.3)."""
+    for name, value in headers:
+        if name == b"content-length" and value != b"0":
+            return True
+        if name == b"transfer-encoding":
+            return True
+    return False

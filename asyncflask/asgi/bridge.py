@@ -1,0 +1,27 @@
+"""ASGI -> WSGI: a request through the WSGI middleware that wraps ``app.wsgi_app``.
+
+The middleware and the app below it run in the request's lane, as under a threaded WSGI server;
+async views that they reach run on this server's loop.
+"""
+
+from __future__ import annotations
+
+from .body import SMALL_BYTES
+from .http import Exchange
+from ..wrappers import Response
+
+
+class BridgedExchange(Exchange):
+    """One request that is handed to ``app.wsgi_app`` as a WSGI request."""
+
+    async def _handle(self) -> Response:
+        self.in_thread = True
+        await self.body.read_ahead(SMALL_BYTES)
+        response: Response = await self.driver_call(self._call)
+        return response
+
+    def _call(self) -> Response:
+        """Call the WSGI application up to its first chunk; in the lane's thread."""
+        response = Response.from_app(self.app.wsgi_app, self.request.environ)
+        response.direct_passthrough = True  # its context is the inner request's business
+        return response

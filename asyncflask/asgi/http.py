@@ -1,0 +1,298 @@
+"""One HTTP request over ASGI.
+
+Order of events: the body is read ahead as far as the handlers need it -> the pipeline runs, on the
+loop or as one hop in a worker thread -> a response that is finished is sent after its teardown;
+one that is streamed is sent while its context lives on, and torn down after the last chunk or when
+the client leaves.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+
+import anyio
+from werkzeug.exceptions import InternalServerError, ServiceUnavailable
+
+from .. import _current, debug
+from ..ctx import AppContext
+from ..dispatch import pipeline
+from ..dispatch.plan import runs_in_thread
+from ..drivers import LoopDriver, ThreadDriver, drive
+from ..workers import Lane, Pipe, PipeClosed, QueueFull, carry_over
+from ..wrappers.response import encode
+from .body import SMALL_BYTES, RequestBody
+
+Message = t.MutableMapping[str, t.Any]
+Receive = t.Callable[[], t.Awaitable[Message]]
+Send = t.Callable[[Message], t.Awaitable[None]]
+Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
+
+#: Seconds after which a client that was told 503 may try again. A full queue drains in about that.
+RETRY_AFTER = 1
+
+
+class Exchange:
+    """One request and its response, from the first message to the last.
+
+    :param app: the app.
+    :param scope: the connection's scope.
+    :param receive: its ``receive``.
+    :param send: its ``send``.
+    """
+
+    def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
+        self.app, self.scope, self.receive, self._send = app, scope, receive, send
+        self.body = RequestBody(scope, receive)
+        self.started = False
+        self.lane: Lane | None = None
+        self.driver = LoopDriver(app)
+        self.in_thread = False
+        self.request = app.request_class.from_scope(scope, self.body)
+        self.request.json_module = app.json
+        self.ctx = AppContext(app, request=self.request)
+
+    async def send(self, message: Message) -> None:
+        """Send a message, and remember that the response has begun."""
+        self.started = True
+        await self._send(message)
+
+    async def run(self, step: Step, *args: t.Any) -> t.Any:
+        """Run a step of the pipeline where this request's handlers run."""
+        if not self.in_thread:
+            return await step(self.ctx, self.driver, *args)
+        lane = self.open_lane()
+        job = lane.start(self._drive, step, *args)
+        result = await job.outcome()
+        if lane.held:  # what it set, the rest of the request sees
+            carry_over(job.context)
+        return result
+
+    def _drive(self, step: Step, *args: t.Any) -> t.Any:
+        """Run a step in the lane's thread; keep the thread if the response is not done with it."""
+        result = drive(step(self.ctx, ThreadDriver(self.app), *args))
+        if step is pipeline.complete and _needs_more(result):
+            self.open_lane().hold()
+        return result
+
+    def open_lane(self) -> Lane:
+        """Return the request's lane, which the context knows too."""
+        if self.lane is None:
+            self.lane = self.driver.lane or Lane(self.app._pool())
+            self.driver.lane = self.ctx._lane = self.lane
+        return self.lane
+
+    async def serve(self) -> None:
+        """Handle the request and send its response."""
+        token = _current.context.set(self.ctx)
+        try:
+            await self._serve()
+        except Exception as error:
+            await self.fail(error)
+        finally:
+            _current.context.reset(token)
+            self.driver.close()
+            self.body.release()
+
+    async def _serve(self) -> None:
+        try:
+            response = await self._handle()
+        except QueueFull:
+            await self.send_page(ServiceUnavailable(), (b"retry-after", b"%d" % RETRY_AFTER))
+        else:
+            await self.deliver(response)
+
+    async def _handle(self) -> t.Any:
+        """Run the pipeline and return its response."""
+        self.in_thread = runs_in_thread(self.ctx)
+        if not self.body.complete:
+            await self.body.read_ahead(SMALL_BYTES if self.in_thread else self._bound())
+        return await self.run(pipeline.complete)
+
+    def _bound(self) -> int:
+        """Return how many bytes of the body to read ahead for async handlers."""
+        rule, config = self.request.url_rule, self.app.config
+        if getattr(rule, "stream_body", False):
+            return -1
+        limit = config["MAX_CONTENT_LENGTH"]
+        bound: int = config["MAX_BUFFERED_BODY"] if limit is None else limit
+        declared = next((v for k, v in self.scope["headers"] if k == b"content-length"), b"0")
+        return -1 if not declared.isdigit() or int(declared) > bound else bound
+
+    async def deliver(self, response: t.Any) -> None:
+        """Send the response, then close it and tear down what lived for it."""
+        holds = pipeline.holds_context(response)
+        error = self.ctx.error
+        try:
+            await self.send_response(response)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self.close(response)
+                finally:
+                    if holds:
+                        await self.run(pipeline.finish, error)
+
+    async def close(self, response: t.Any) -> None:
+        """Close the response's body and call its `call_on_close` functions."""
+        body = response.response
+        if hasattr(body, "aclose"):
+            await body.aclose()
+            response.response = ()
+        if response._on_close or hasattr(body, "close"):
+            await self.driver_call(response.close)
+
+    async def driver_call(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call sync code of this request in its lane."""
+        self.open_lane().hold()
+        return await self.driver.call(func, *args)
+
+    async def send_response(self, response: t.Any) -> None:
+        """Send status, headers and body."""
+        if response.__dict__.get("asgi_app") is not None:
+            await self._send_asgi(response)
+            return
+        bodiless = _is_bodiless(self.scope["method"], response.status_code)
+        start = {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": wire_headers(response, self.request),
+        }
+        if bodiless or response.is_sequence:
+            body = b"" if bodiless else b"".join(map(encode, response.response))
+            await self.send(start)
+            await self.send({"type": "http.response.body", "body": body})
+            return
+        await self.send(start)
+        chunks = self._async_chunks(response) if response.is_async else self._lane_chunks(response)
+        await self._stream(chunks)
+
+    async def _stream(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
+        """Send a body chunk by chunk, until its end or until the client leaves."""
+        error: BaseException | None = None
+        async with anyio.create_task_group() as group:
+            if self.body.complete:
+                group.start_soon(self._cancel_when_gone, group.cancel_scope)
+            try:
+                async for chunk in chunks:
+                    if chunk:
+                        await self.send(
+                            {"type": "http.response.body", "body": chunk, "more_body": True}
+                        )
+                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+            except Exception as raised:  # NOTE: raised below, so that the group does not wrap it
+                error = raised
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await chunks.aclose()
+            group.cancel_scope.cancel()
+        if error is not None and not (self.body.cut_off and isinstance(error, OSError)):
+            raise error
+
+    async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
+        await self.body.disconnected()
+        scope.cancel()
+
+    async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
+        async for chunk in response.response:
+            yield encode(chunk)
+
+    async def _lane_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
+        """Have the lane's thread make the body, and hand over what it has made so far."""
+        lane = self.open_lane()
+        lane.hold()
+        pipe = Pipe(lane.pool)
+        job = lane.start(_pump, response, pipe)
+        try:
+            while (chunk := await pipe.read()) is not None:
+                yield chunk
+        finally:
+            pipe.close()
+            with anyio.CancelScope(shield=True):
+                await job.outcome()
+
+    async def _send_asgi(self, response: t.Any) -> None:
+        """Let an ASGI application send the body, under the status and headers that hooks left."""
+        own = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
+        known = hasattr(response.asgi_app, "raw_headers")
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": own if known else [*message["headers"], *own]}
+                if known:
+                    message["status"] = response.status_code
+            await self.send(message)
+
+        await response.asgi_app(self.scope, self.receive, send)
+
+    async def fail(self, error: Exception) -> None:
+        """Answer what escaped the pipeline; it is raised on where nothing can be answered."""
+        if self.started or (self.app.testing and not self.app.debug):
+            raise error
+        self.app.log_exception((type(error), error, error.__traceback__))
+        if self.app.debug:
+            await self._send_debug_page(error)
+        else:
+            await self.send_page(InternalServerError())
+
+    async def send_page(self, error: t.Any, *headers: tuple[bytes, bytes]) -> None:
+        """Send an HTTP error's own page."""
+        await self._send_whole(
+            error.code, b"text/html; charset=utf-8", error.get_body().encode(), *headers
+        )
+
+    async def _send_debug_page(self, error: Exception) -> None:
+        kind, page = debug_page(self.app, self.request, error)
+        await self._send_whole(500, kind, page)
+
+    async def _send_whole(
+        self, status: int, kind: bytes, body: bytes, *headers: tuple[bytes, bytes]
+    ) -> None:
+        own = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers]
+        await self.send({"type": "http.response.start", "status": status, "headers": own})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _pump(response: t.Any, pipe: Pipe) -> None:
+    """Write a sync body into a pipe; in the lane's thread, all of it."""
+    chunks = iter(response.response)
+    try:
+        for chunk in chunks:
+            pipe.write(encode(chunk))
+    except PipeClosed:
+        pass
+    finally:
+        try:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            pipe.end()
+
+
+def _needs_more(response: t.Any) -> bool:
+    """Whether the lane has more to do for this response than it has done."""
+    return bool(
+        not response.is_sequence or response._on_close or pipeline.holds_context(response)
+    )
+
+
+def _is_bodiless(method: str, status: int) -> bool:
+    """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
+    return method == "HEAD" or status in (204, 304) or 100 <= status < 200
+
+
+def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers as werkzeug completes them, in ASGI's form."""
+    headers = response.headers
+    relative = "location" in headers or "content-location" in headers
+    complete = response.get_wsgi_headers(request.environ if relative else {})
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in complete]
+
+
+def debug_page(app: t.Any, request: t.Any, error: Exception) -> tuple[bytes, bytes]:
+    """Render an unhandled exception for whoever asked: HTML for browsers, else plain text."""
+    return b"text/plain; charset=utf-8", repr(error).encode()

@@ -1,0 +1,384 @@
+"""Contexts: what is known while an app, a request or a websocket is being worked on.
+
+States of a context, by how often it was pushed and not yet popped:
+
+====== ================================ ==========================================
+pushes what ``push`` does               what ``pop`` does
+====== ================================ ==========================================
+0 -> 1 signal, open session, match URL
+1 -> 0                                  teardown callbacks, signal, variable reset
+n -> m variable set                     variable reset
+====== ================================ ==========================================
+
+The server's path does not go through ``push``: it sets the variable itself and runs the same
+two steps, `ContextHost._begin` and `ContextHost._end`, with the driver that fits the request.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+from contextvars import Token
+from functools import cached_property, update_wrapper
+from types import TracebackType
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
+
+from . import _current, drivers, workers
+from . import typing as ft
+from .json.provider import JSONProvider
+from .sessions import SessionInterface, SessionMixin
+from .wrappers import Request
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_unset: t.Any = object()
+F = t.TypeVar("F", bound=t.Callable[..., t.Any])
+
+
+class ContextHost(drivers.DriverHost, t.Protocol):
+    """What a context needs of its app."""
+
+    name: str
+    json: JSONProvider
+    app_ctx_globals_class: type[_AppCtxGlobals]
+    request_class: type[Request]
+    session_interface: SessionInterface
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None: ...
+
+    async def _begin(self, ctx: AppContext, driver: drivers.Driver) -> None: ...
+
+    async def _end(
+        self, ctx: AppContext, driver: drivers.Driver, error: BaseException | None
+    ) -> None: ...
+
+
+class _AppCtxGlobals:
+    """The namespace behind `g`: attributes of your choice, kept while the context lives."""
+
+    if t.TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> t.Any: ...
+
+        def __setattr__(self, name: str, value: t.Any) -> None: ...
+
+        def __delattr__(self, name: str) -> None: ...
+
+    def get(self, name: str, default: t.Any | None = None) -> t.Any:
+        """Return the attribute `name`, or `default` if it was never set."""
+        return vars(self).get(name, default)
+
+    def pop(self, name: str, default: t.Any = _unset) -> t.Any:
+        """Remove the attribute `name` and return its value.
+
+        :param default: what to return if there is no such attribute.
+        :raises KeyError: if there is none and no default was given.
+        """
+        rest = () if default is _unset else (default,)
+        return vars(self).pop(name, *rest)
+
+    def setdefault(self, name: str, default: t.Any = None) -> t.Any:
+        """Return the attribute `name`, after setting it to `default` if it is not there yet."""
+        return vars(self).setdefault(name, default)
+
+    def __contains__(self, item: str) -> bool:
+        return item in vars(self)
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(vars(self))
+
+    def __repr__(self) -> str:
+        ctx = _current.app_context()
+        return object.__repr__(self) if ctx is None else f"<asyncflask.g of {ctx.app.name!r}>"
+
+
+class AppContext:
+    """What is current for one app, and for one request if there is one.
+
+    Made by `Flask.app_context`, `Flask.test_request_context` and by the server; not by hand.
+
+    :param app: the app.
+    :param request: the request being handled, if any.
+    :param session: its session, if it is already open.
+    """
+
+    _outer: AppContext | None = None  # what was current when this was pushed by hand
+    _shared: AppContext | None = None  # the outer context of the same app that lends its `g`
+    _lane: workers.Lane | None = None  # where this request's sync code runs, once there is any
+
+    def __init__(
+        self,
+        app: ContextHost,
+        *,
+        request: Request | None = None,
+        session: SessionMixin | None = None,
+    ) -> None:
+        self.app: t.Any = app
+        self._request = request
+        self._opened_session = session
+        self.flashes: list[tuple[str, str]] | None = None
+
+    #: What ended the request, if nothing handled it; the teardown functions get it.
+    error: BaseException | None = None
+
+    #: Whether the URL was matched already.
+    matched = False
+
+    @cached_property
+    def g(self) -> _AppCtxGlobals:
+        """The namespace that `asyncflask.g` reads; made when it is first asked for."""
+        made: _AppCtxGlobals = self.app.app_ctx_globals_class()
+        return made
+
+    @cached_property
+    def _cv_tokens(self) -> list[tuple[Token[t.Any], AppContext | None]]:
+        return []
+
+    @cached_property
+    def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
+        return []
+
+    @cached_property
+    def url_adapter(self) -> MapAdapter | None:
+        """Matches and builds URLs; None outside a request unless `SERVER_NAME` is set."""
+        try:
+            made: MapAdapter | None = self.app.create_url_adapter(self._request)
+        except HTTPException as error:
+            if self._request is None:
+                raise
+            self._request.routing_exception = error
+            return None
+        return made
+
+    @property
+    def has_request(self) -> bool:
+        """Whether this context carries a request."""
+        return self._request is not None
+
+    @property
+    def request(self) -> Request:
+        """The request being handled.
+
+        :raises RuntimeError: if this context carries none.
+        """
+        if self._request is None:
+            raise RuntimeError(_current.NO_REQUEST)
+        return self._request
+
+    @property
+    def session(self) -> SessionMixin:
+        """The request's session, marked as accessed (so that caches vary by cookie)."""
+        session = self._session
+        session.accessed = True
+        return session
+
+    @property
+    def _session(self) -> SessionMixin:
+        """The session, opened now if nothing has asked for it before."""
+        if self._opened_session is None:
+            interface = self.app.session_interface
+            opened = interface.open_session(self.app, self.request)
+            if opened is None:
+                opened = interface.make_null_session(self.app)
+            self._opened_session = opened
+        return t.cast(SessionMixin, self._opened_session)
+
+    @_session.setter
+    def _session(self, value: SessionMixin | None) -> None:
+        self._opened_session = value
+
+    def match(self) -> None:
+        """Match the URL, if that was not done yet."""
+        if not self.matched:
+            self.matched = True
+            if not self.app._match_simply(self) and self.url_adapter is not None:
+                self.match_request()
+
+    def match_request(self) -> None:
+        """Match the URL; a mismatch is kept and raised when the request is dispatched."""
+        adapter, request = self.url_adapter, self.request
+        if adapter is None:
+            return
+        try:
+            request.url_rule, request.view_args = adapter.match(return_rule=True)
+        except HTTPException as error:
+            request.routing_exception = error
+
+    def copy(self) -> AppContext:
+        """Return a context of its own for the same request and session, for another task."""
+        return type(self)(self.app, request=self._request, session=self._opened_session)
+
+    def push(self) -> None:
+        """Make this context current in this thread or task."""
+        self._enter()
+        if len(self._cv_tokens) == 1:
+            drivers.drive(self.app._begin(self, drivers.ThreadDriver(self.app)))
+
+    def pop(self, exc: BaseException | None = _unset) -> None:
+        """Undo `push`; the last one runs the teardown callbacks.
+
+        :param exc: the exception that ended the work, handed to them; by default the one being
+            handled where this is called.
+        :raises AssertionError: if another context was pushed after this and not yet popped.
+        """
+        if exc is _unset:
+            exc = sys.exc_info()[1]
+        try:
+            if len(self._cv_tokens) == 1:
+                drivers.drive(self.app._end(self, drivers.ThreadDriver(self.app), exc))
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        outer = _current.context.get(None)
+        around = _current.app_context()
+        token = _current.context.set(self)
+        self._cv_tokens.append((token, self._outer))
+        if outer is not self:
+            self._outer = outer
+        if len(self._cv_tokens) == 1 and self._request is not None and around is not self:
+            self._share(around)
+
+    def _share(self, around: AppContext | None) -> None:
+        """Borrow the `g` of a surrounding context of the same app, as Flask 3.1 does."""
+        self._shared = around if around is not None and around.app is self.app else None
+        if self._shared is not None:
+            self.__dict__["g"] = self._shared.g
+
+    def _leave(self) -> None:
+        token, outer = self._cv_tokens.pop()
+        found = _current.context.get(None)
+        _current.context.reset(token)
+        self._outer = outer
+        if not self._cv_tokens:
+            self._shared = None
+        if found is not self:
+            raise AssertionError(
+                f"Popped {self!r}, but {found!r} is the innermost context: contexts are popped"
+                " in the reverse order of their pushes, in the same thread or task."
+            )
+
+    def __enter__(self) -> t.Self:
+        self.push()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.pop(exc_value)
+
+    async def __aenter__(self) -> t.Self:
+        self._enter()
+        if len(self._cv_tokens) == 1:
+            await self.app._begin(self, drivers.LoopDriver(self.app))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        try:
+            if len(self._cv_tokens) == 1:
+                await self.app._end(self, drivers.LoopDriver(self.app), exc_value)
+        finally:
+            self._leave()
+
+    def __repr__(self) -> str:
+        if self._request is None:
+            return f"<{type(self).__name__} of {self.app.name}>"
+        request = self._request
+        return (
+            f"<{type(self).__name__} {request.url!r} [{request.method}] of {self.app.name}>"
+        )
+
+
+class RequestContext(AppContext):
+    """A context made from a WSGI environ: Flask 3.1's constructor for the same one context.
+
+    :param app: the app.
+    :param environ: the request's WSGI environ (PEP 3333).
+    :param request: a request to use in place of one made from `environ`.
+    :param session: an open session to use.
+    """
+
+    def __init__(
+        self,
+        app: ContextHost,
+        environ: WSGIEnvironment,
+        request: Request | None = None,
+        session: SessionMixin | None = None,
+    ) -> None:
+        if request is None:
+            request = app.request_class(environ)
+            request.json_module = app.json
+        super().__init__(app, request=request, session=session)
+        _ = self.url_adapter  # as in Flask: an untrusted host is known before the push
+
+    def copy(self) -> RequestContext:
+        """Return a context of its own for the same request and session, for another task."""
+        request = self.request
+        return type(self)(self.app, request.environ, request, self._opened_session)
+
+
+def after_this_request(f: ft.AfterRequestCallable[t.Any]) -> ft.AfterRequestCallable[t.Any]:
+    """Call `f` with the response of the request being handled, and send what it returns.
+
+    :param f: takes the response and returns it, or another one; may be ``async def``.
+    :raises RuntimeError: if no request is being handled.
+    """
+    _requested("after_this_request")._after_request_functions.append(f)
+    return f
+
+
+def copy_current_request_context(f: F) -> F:
+    """Return `f` wrapped so that it runs in a copy of the current request's context.
+
+    Use it for functions handed to threads, greenlets or tasks. The copy is made here; it shares
+    the request and the session. An ``async def`` stays one.
+
+    :raises RuntimeError: if no request is being handled.
+    """
+    template = _requested("copy_current_request_context")
+    ctx = template.copy()
+
+    if drivers.is_async(f):
+
+        async def task(*args: t.Any, **kwargs: t.Any) -> t.Any:
+            async with ctx.copy():
+                return await f(*args, **kwargs)
+
+        return t.cast(F, update_wrapper(task, f))
+
+    def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        with ctx.copy() as own:
+            return own.app.ensure_sync(f)(*args, **kwargs)
+
+    return t.cast(F, update_wrapper(wrapper, f))
+
+
+def has_request_context() -> bool:
+    """Whether a request is being handled here, so that `request` and `session` work."""
+    return _current.request_context() is not None
+
+
+def has_app_context() -> bool:
+    """Whether an app context is active here, so that `current_app` and `g` work."""
+    return _current.app_context() is not None
+
+
+def _requested(name: str) -> AppContext:
+    ctx: AppContext | None = _current.request_context()
+    if ctx is None:
+        raise RuntimeError(
+            f"{name!r} can only be used when a request context is active, such as in a view"
+            " function: there is no request here for it to belong to."
+        )
+    return ctx

@@ -1,0 +1,1 @@
+"""Request handling, written once for both drivers, in Flask's orders."""

@@ -1,0 +1,284 @@
+"""The pipeline: from a context to a response, and the teardown after it.
+
+``begin -> full dispatch (preprocess -> dispatch -> errors) -> finalize (process) -> end``
+
+Each step is a coroutine that takes the context and a driver. A step whose method a user's
+subclass or instance of the app overrides is run by calling that method; so extensions that wrap
+``app.handle_user_exception`` and the like work, and what they call through to is the step again.
+
+The order of callbacks is Flask's: the app's before the blueprints' on the way in, blueprints
+innermost first on the way out, each list reversed on the way out.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from itertools import chain
+
+from werkzeug.exceptions import InternalServerError
+
+from ..ctx import AppContext
+from ..drivers import Driver
+from ..sessions import SecureCookieSessionInterface
+from blinker import Signal
+from ..signals import (
+    appcontext_popped,
+    appcontext_pushed,
+    appcontext_tearing_down,
+    got_request_exception,
+    request_finished,
+    request_started,
+    request_tearing_down,
+)
+from ..wrappers import Response
+from . import errors
+from .returns import make_response
+from .steps import run_step
+
+
+async def notify(signal: Signal, ctx: AppContext, driver: Driver, **values: t.Any) -> None:
+    """Send a signal, where anybody listens."""
+    if signal.receivers:
+        app = ctx.app
+        await driver.call(signal.send, app, _async_wrapper=app.ensure_sync, **values)
+
+
+async def begin(ctx: AppContext, driver: Driver) -> None:
+    """Announce the context; for a request, open its session and match its URL."""
+    if ctx._shared is None:
+        await notify(appcontext_pushed, ctx, driver)
+    if not ctx.has_request:
+        return
+    interface = ctx.app.session_interface
+    # PERF: the signed cookie is opened on first access; the other interfaces may do I/O.
+    if ctx._opened_session is None and type(interface) is not SecureCookieSessionInterface:
+        session = await driver.call(interface.open_session, ctx.app, ctx.request)
+        ctx._session = interface.make_null_session(ctx.app) if session is None else session
+    if not ctx.matched:
+        ctx.match()
+
+
+async def respond(ctx: AppContext, driver: Driver) -> Response:
+    """Handle the request; what nothing handles becomes a 500, or is raised if it propagates."""
+    try:
+        await begin(ctx, driver)
+        response = await run_step(ctx, driver, "full_dispatch_request", full_dispatch)
+    except Exception as error:
+        ctx.error = error
+        response = await run_step(
+            ctx, driver, "handle_exception", handle_exception, error, handling=error
+        )
+    return t.cast(Response, response)
+
+
+async def full_dispatch(ctx: AppContext, driver: Driver) -> t.Any:
+    """Preprocess, dispatch and finalize, with errors given to their handlers."""
+    ctx.app._got_first_request = True
+    try:
+        await notify(request_started, ctx, driver)
+        value = await run_step(ctx, driver, "preprocess_request", preprocess)
+        if value is None:
+            value = await run_step(ctx, driver, "dispatch_request", dispatch)
+    except Exception as error:
+        value = await run_step(
+            ctx, driver, "handle_user_exception", errors.handle_user, error, handling=error
+        )
+    return await run_step(ctx, driver, "finalize_request", finalize, value)
+
+
+async def handle_exception(ctx: AppContext, driver: Driver, error: Exception) -> t.Any:
+    """Answer what nothing handled: raised again if it propagates, else logged and a 500.
+
+    The handler of 500, if any, gets an `InternalServerError` with `original_exception`.
+
+    :raises Exception: `error` itself, where `PROPAGATE_EXCEPTIONS` holds.
+    """
+    app = ctx.app
+    await notify(got_request_exception, ctx, driver, exception=error)
+    if errors.propagates(app):
+        raise error
+    info = (type(error), error, error.__traceback__)
+    await run_step(ctx, driver, "log_exception", _log, info, handling=error)
+    server_error: t.Any = InternalServerError(original_exception=error)
+    handler = app._find_error_handler(server_error, ctx.request.blueprints)
+    if handler is not None:
+        server_error = await driver.call_handling(error, handler, server_error)
+    return await run_step(ctx, driver, "finalize_request", finalize, server_error, True)
+
+
+async def _log(ctx: AppContext, driver: Driver, info: t.Any) -> None:
+    ctx.app.log_exception(info)
+
+
+async def preprocess(ctx: AppContext, driver: Driver) -> t.Any:
+    """Run the URL value preprocessors and the before-request functions.
+
+    :return: the first value that such a function returns, which ends the preprocessing.
+    """
+    app, request = ctx.app, ctx.request
+    processors, before = app.url_value_preprocessors, app.before_request_funcs
+    if not processors and not before:
+        return None
+    names = (None, *reversed(request.blueprints))
+    for name in names:
+        for func in processors.get(name, ()):
+            await driver.call(func, request.endpoint, request.view_args)
+    for name in names:
+        for func in before.get(name, ()):
+            value = await driver.call(func)
+            if value is not None:
+                return value
+    return None
+
+
+async def dispatch(ctx: AppContext, driver: Driver) -> t.Any:
+    """Call the view, or answer OPTIONS, or raise what matching raised."""
+    app, request = ctx.app, ctx.request
+    if request.routing_exception is not None:
+        app.raise_routing_exception(request)
+    rule = request.url_rule
+    if request.method == "OPTIONS" and getattr(rule, "provide_automatic_options", False):
+        return app.make_default_options_response()
+    return await driver.call(app.view_functions[rule.endpoint], **request.view_args)  # type: ignore[union-attr,arg-type]
+
+
+async def finalize(
+    ctx: AppContext, driver: Driver, value: t.Any, from_error_handler: bool = False
+) -> t.Any:
+    """Make a response of a view's value and process it.
+
+    :param from_error_handler: log errors of the processing instead of raising them.
+    """
+    response = await run_step(ctx, driver, "make_response", make_response, value)
+    try:
+        response = await run_step(ctx, driver, "process_response", process, response)
+        await notify(request_finished, ctx, driver, response=response)
+    except Exception:
+        if not from_error_handler:
+            raise
+        ctx.app.logger.exception(
+            "An after-request function failed while the response to an error was processed."
+        )
+    return response
+
+
+async def process(ctx: AppContext, driver: Driver, response: t.Any) -> t.Any:
+    """Run the after-request functions, then save the session."""
+    registered = ctx.app.after_request_funcs
+    if "_after_request_functions" in ctx.__dict__:
+        for func in ctx._after_request_functions:
+            response = await driver.call(func, response)
+    if registered:
+        for name in (*ctx.request.blueprints, None):
+            for func in reversed(registered.get(name, ())):
+                response = await driver.call(func, response)
+    await save_session(ctx, driver, response)
+    return response
+
+
+async def save_session(ctx: AppContext, driver: Driver, response: t.Any) -> None:
+    """Save the session, unless nothing can have changed."""
+    app = ctx.app
+    interface = app.session_interface
+    if type(interface) is SecureCookieSessionInterface:
+        if ctx._opened_session is None and not ctx.request.has_cookies:
+            return  # never asked for, and there is none to refresh
+        if not interface.is_null_session(ctx._session):
+            interface.save_session(app, ctx._session, response)
+    elif not interface.is_null_session(ctx._session):
+        await driver.call(interface.save_session, app, ctx._session, response)
+
+
+async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """Run the teardown functions, all of them, and close what the request opened.
+
+    :raises BaseException: what one of them raised; several come in a group.
+    """
+    failed: list[BaseException] = []
+    if ctx.has_request:
+        step = run_step(ctx, driver, "do_teardown_request", teardown_request, error)
+        await _collect(failed, step)
+        await _collect(failed, _close(ctx, driver))
+    if ctx._shared is None:
+        step = run_step(ctx, driver, "do_teardown_appcontext", teardown_appcontext, error)
+        await _collect(failed, step)
+        await _collect(failed, notify(appcontext_popped, ctx, driver))
+    raise_collected(failed)
+
+
+async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """`end` for a handled request: an error that the app wants ignored is not passed on."""
+    if error is not None and ctx.app.should_ignore_error(error):
+        error = None
+    await end(ctx, driver, error)
+
+
+async def _close(ctx: AppContext, driver: Driver) -> None:
+    request = ctx.request
+    if "files" in request.__dict__:
+        await driver.call(request.close)
+    if request._body is not None:
+        request._body.release()
+
+
+async def teardown_request(
+    ctx: AppContext, driver: Driver, error: BaseException | None
+) -> None:
+    """Run the functions registered with `teardown_request`."""
+    failed: list[BaseException] = []
+    registered = ctx.app.teardown_request_funcs
+    if registered:
+        for name in chain(ctx.request.blueprints, (None,)):
+            for func in reversed(registered.get(name, ())):
+                await _collect(failed, driver.call(func, error))
+    await _collect(failed, notify(request_tearing_down, ctx, driver, exc=error))
+    raise_collected(failed)
+
+
+async def teardown_appcontext(
+    ctx: AppContext, driver: Driver, error: BaseException | None
+) -> None:
+    """Run the functions registered with `teardown_appcontext`."""
+    failed: list[BaseException] = []
+    for func in reversed(ctx.app.teardown_appcontext_funcs):
+        await _collect(failed, driver.call(func, error))
+    await _collect(failed, notify(appcontext_tearing_down, ctx, driver, exc=error))
+    raise_collected(failed)
+
+
+async def _collect(failed: list[BaseException], step: t.Awaitable[t.Any]) -> None:
+    try:
+        await step
+    except BaseException as error:
+        failed.append(error)
+
+
+def raise_collected(failed: list[BaseException]) -> None:
+    """Raise what the callbacks raised: one as it is, several as a group."""
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise BaseExceptionGroup("Several teardown functions failed.", failed)
+
+
+def holds_context(response: t.Any) -> bool:
+    """Whether the response's body is still to be made, so that the context must live on.
+
+    A file that is passed through needs no context: like a finished body, it is sent after the
+    teardown, as under WSGI.
+    """
+    if getattr(response, "asgi_app", None) is not None:
+        return True
+    return response.is_streamed and not response.direct_passthrough
+
+
+async def complete(ctx: AppContext, driver: Driver) -> Response:
+    """Handle the request and, unless its response is streamed, tear its context down."""
+    try:
+        response = await respond(ctx, driver)
+    except BaseException as error:
+        await finish(ctx, driver, error)
+        raise
+    if not holds_context(response):
+        await finish(ctx, driver, ctx.error)
+    return response

@@ -1,0 +1,119 @@
+"""From what a view returned to a response."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+from starlette.responses import Response as StarletteResponse
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response as ResponseBase
+
+from .. import _current
+from ..ctx import AppContext
+from ..drivers import Driver, is_async
+
+_TUPLE = (
+    "The view function did not return a valid response tuple. The tuple must have the form"
+    " (body, status, headers), (body, status), or (body, headers)."
+)
+_KINDS = (
+    "The return type must be a string, dict, list, tuple with headers or status, Response"
+    " instance, or WSGI callable (also: bytes, a generator or async generator, or an ASGI callable)"
+)
+
+
+async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:
+    """Make a response of a view's return value.
+
+    A WSGI application among them may block, so the driver calls it; the rest is made here.
+    """
+    body = value[0] if isinstance(value, tuple) and value else value
+    if callable(body) and not isinstance(body, (ResponseBase, type)) and not is_asgi(body):
+        return await driver.call(to_response, ctx.app, value)
+    return to_response(ctx.app, value)
+
+
+def to_response(app: t.Any, value: t.Any) -> t.Any:
+    """Make a response of a value: see `Flask.make_response`.
+
+    :raises TypeError: if it is of no kind that can be sent.
+    """
+    body, status, headers = _unpacked(value)
+    response_class = app.response_class
+    if body is None:
+        raise TypeError(
+            f"The view function for {_current.request.endpoint!r} did not return a valid response."
+            " The function either returned None or ended without a return statement: return the"
+            ' body, or "" with status 204 if there is nothing to say.'
+        )
+    if not isinstance(body, response_class):
+        if isinstance(body, (str, bytes, bytearray, Iterator)) or hasattr(body, "__aiter__"):
+            # The class gets status and headers too, in case it treats them in its own way.
+            return response_class(body, status=status, headers=headers)
+        body = _coerced(app, body)
+    if status is not None:
+        if isinstance(status, (str, bytes, bytearray)):
+            body.status = status
+        else:
+            body.status_code = status
+    if headers:
+        body.headers.update(headers)
+    return body
+
+
+def _unpacked(value: t.Any) -> tuple[t.Any, t.Any, t.Any]:
+    """Split a view's value into body, status and headers."""
+    if not isinstance(value, tuple):
+        return value, None, None
+    if len(value) == 3:
+        return value
+    if len(value) != 2:
+        raise TypeError(_TUPLE)
+    body, second = value
+    if isinstance(second, (Headers, dict, tuple, list)):
+        return body, None, second
+    return body, second, None
+
+
+def _coerced(app: t.Any, body: t.Any) -> t.Any:
+    """Make a response of JSON data, of another class's response or of an application."""
+    if isinstance(body, (dict, list)):
+        return app.json.response(body)
+    if is_asgi(body):
+        return _from_asgi(app, body)
+    if not isinstance(body, ResponseBase) and not callable(body):
+        raise TypeError(_wrong_type(body))
+    try:
+        return app.response_class.force_type(body, _current.request.environ)
+    except TypeError as error:
+        raise TypeError(f"{error}\n{_wrong_type(body)}").with_traceback(
+            error.__traceback__
+        ) from None
+
+
+def _wrong_type(body: t.Any) -> str:
+    kind = type(body).__name__
+    return f"The view function did not return a valid response. {_KINDS}, but it was a {kind}."
+
+
+def is_asgi(value: t.Any) -> bool:
+    """Whether a value is an ASGI application: a Starlette response, or an async callable."""
+    if isinstance(value, StarletteResponse):
+        return True
+    return callable(value) and not isinstance(value, (type, ResponseBase)) and is_async(value)
+
+
+def _from_asgi(app: t.Any, asgi_app: t.Any) -> t.Any:
+    """Wrap an ASGI application in a response, whose status and headers hooks may change.
+
+    The body is not asked for here: the application runs when the response is sent.
+    """
+    response = app.response_class()
+    response.headers.clear()
+    if isinstance(asgi_app, StarletteResponse):
+        response.status_code = asgi_app.status_code
+        for name, value in asgi_app.raw_headers:
+            response.headers.add(name.decode("latin-1"), value.decode("latin-1"))
+    response.asgi_app = asgi_app
+    return response

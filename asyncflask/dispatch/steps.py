@@ -1,0 +1,61 @@
+"""Steps of the pipeline that an app's subclass or instance may override."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..ctx import AppContext
+from ..drivers import Driver
+
+#: The methods of `Flask` that are steps of the pipeline or decide how handlers are called.
+OVERRIDABLE = frozenset(
+    {
+        "async_to_sync",
+        "dispatch_request",
+        "do_teardown_appcontext",
+        "do_teardown_request",
+        "ensure_sync",
+        "finalize_request",
+        "full_dispatch_request",
+        "handle_exception",
+        "handle_http_exception",
+        "handle_user_exception",
+        "log_exception",
+        "make_default_options_response",
+        "make_response",
+        "preprocess_request",
+        "process_response",
+        "raise_routing_exception",
+    }
+)
+
+
+def find_overridden(app: t.Any, own: t.Mapping[str, t.Any]) -> frozenset[str]:
+    """Return the steps that `app` has of its own, on the instance or in its class.
+
+    :param own: the steps' original methods, by name.
+    """
+    kind = type(app)
+    return frozenset(
+        name for name in OVERRIDABLE if name in vars(app) or getattr(kind, name) is not own[name]
+    )
+
+
+async def run_step(
+    ctx: AppContext,
+    driver: Driver,
+    name: str,
+    own: t.Callable[..., t.Awaitable[t.Any]],
+    *args: t.Any,
+    handling: BaseException | None = None,
+) -> t.Any:
+    """Run the step `own`, or the app's method `name` where it is overridden.
+
+    :param handling: the error that the step handles, if any.
+    """
+    if name not in ctx.app._overridden:
+        return await own(ctx, driver, *args)
+    method = getattr(ctx.app, name)
+    if handling is not None:
+        return await driver.call_handling(handling, method, *args)
+    return await driver.call(method, *args)

@@ -1,0 +1,109 @@
+"""URLs: the adapter that matches and builds them for one request, and `url_for`."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import quote
+
+from werkzeug.routing import BuildError, MapAdapter
+
+from .. import _current
+from ..wrappers import Request
+
+_STANDARD_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
+
+
+def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
+    """Bind the app's URL map to a request, or to `SERVER_NAME` where there is none.
+
+    :raises SecurityError: (400) if the request's host is not one of `TRUSTED_HOSTS`.
+    """
+    config, url_map = app.config, app.url_map
+    server_name = config["SERVER_NAME"]
+    if request is None:
+        if server_name is None:
+            return None
+        adapter: MapAdapter = url_map.bind(
+            server_name,
+            script_name=config["APPLICATION_ROOT"],
+            url_scheme=config["PREFERRED_URL_SCHEME"],
+        )
+        return adapter
+    if config["TRUSTED_HOSTS"] is not None:
+        request.trusted_hosts = config["TRUSTED_HOSTS"]
+    host = request.host  # checked here, so that every request to an untrusted host fails
+    if app.subdomain_matching and not url_map.host_matching:
+        return t.cast(MapAdapter, url_map.bind_to_environ(request.environ, server_name=server_name))
+    subdomain = None if url_map.host_matching else (url_map.default_subdomain or "")
+    if server_name is None or url_map.host_matching:
+        server_name = host
+    return t.cast(
+        MapAdapter,
+        url_map.bind(
+            server_name.lower().removesuffix(_STANDARD_PORTS.get(request.scheme, ":")),
+            script_name=request.root_path,
+            subdomain=subdomain,
+            url_scheme=request.scheme,
+            default_method=request.method,
+            path_info=request.path_info,
+            query_args=request.query_string.decode(errors="replace"),
+        ),
+    )
+
+
+def url_for(
+    app: t.Any,
+    endpoint: str,
+    values: dict[str, t.Any],
+    *,
+    anchor: str | None,
+    method: str | None,
+    scheme: str | None,
+    external: bool | None,
+) -> str:
+    """Build a URL; see `Flask.url_for`."""
+    adapter, endpoint, in_request = _adapter_for(app, endpoint)
+    if external is None:
+        external = scheme is not None if in_request else True
+    if scheme is not None and not external:
+        raise ValueError(
+            "When specifying '_scheme', '_external' must be True: a URL without a host has no"
+            " scheme, and the link would be as insecure as the page that it stands in."
+        )
+    app.inject_url_defaults(endpoint, values)
+    try:
+        url = adapter.build(
+            endpoint, values, method=method, url_scheme=scheme, force_external=external
+        )
+    except BuildError as error:
+        values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
+        return t.cast(str, app.handle_url_build_error(error, endpoint, values))
+    if anchor is None:
+        return url
+    return f"{url}#{quote(anchor, safe=_ANCHOR_SAFE)}"
+
+
+#: What an anchor may hold unescaped: RFC 3986's fragment, and percent signs as they are.
+_ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
+    """Find the adapter to build with, and the endpoint's full name.
+
+    :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
+    """
+    ctx = _current.request_context()
+    if ctx is not None:
+        if endpoint.startswith("."):
+            blueprint = ctx.request.blueprint
+            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
+        return ctx.url_adapter, endpoint, True
+    around = _current.app_context()
+    adapter = app.create_url_adapter(None) if around is None else around.url_adapter
+    if adapter is None:
+        raise RuntimeError(
+            "Unable to build URLs outside an active request without 'SERVER_NAME' configured:"
+            " nothing says which host they are for. Also configure 'APPLICATION_ROOT' and"
+            " 'PREFERRED_URL_SCHEME' as needed."
+        )
+    return adapter, endpoint, False

@@ -1,0 +1,223 @@
+"""The synchronous test client: werkzeug's, taught about the app's config, contexts and sessions."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from copy import copy
+from functools import cache
+from importlib.metadata import version
+from types import TracebackType
+from urllib.parse import SplitResult, urlsplit
+
+import werkzeug.test
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Request as BaseRequest
+
+from ..sessions import SessionMixin
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: The environ key under which the app finds the function that takes a context to keep.
+PRESERVE_CONTEXT = "werkzeug.debug.preserve_context"
+
+
+@cache
+def _user_agent() -> str:
+    return f"Werkzeug/{version('werkzeug')}"
+
+
+class EnvironBuilder(werkzeug.test.EnvironBuilder):
+    """Builds a WSGI environ, with the app's configuration as its defaults.
+
+    :param app: the app whose configuration fills the gaps.
+    :param path: what is requested: a path, with a query string if you like, or a whole URL.
+    :param base_url: scheme, host and root path under which the app is served. By default it is
+        made of `url_scheme`, `subdomain`, `SERVER_NAME` and `APPLICATION_ROOT`.
+    :param subdomain: put in front of `SERVER_NAME`.
+    :param url_scheme: "http" or "https"; by default `PREFERRED_URL_SCHEME`.
+    :param args: further positional arguments of `werkzeug.test.EnvironBuilder`.
+    :param kwargs: further keyword arguments of it; `json` is dumped by the app's JSON provider.
+    :raises AssertionError: if `base_url` comes together with one of its parts.
+    """
+
+    def __init__(
+        self,
+        app: t.Any,
+        path: str = "/",
+        base_url: str | None = None,
+        subdomain: str | None = None,
+        url_scheme: str | None = None,
+        *args: t.Any,
+        **kwargs: t.Any,
+    ) -> None:
+        if base_url is not None and (subdomain or url_scheme):
+            raise AssertionError(
+                "'base_url' already names scheme and host: pass it alone, or leave it out and"
+                " pass 'subdomain' or 'url_scheme'."
+            )
+        if base_url is None:
+            url = urlsplit(path)
+            base_url = _base_url(app.config, url, subdomain, url_scheme)
+            path = f"{url.path}?{url.query}" if url.query else url.path
+        self.app = app
+        super().__init__(path, base_url, *args, **kwargs)
+
+    def json_dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
+        """Return `obj` as JSON, written by the app's own JSON provider."""
+        text: str = self.app.json.dumps(obj, **kwargs)
+        return text
+
+
+def _base_url(
+    config: t.Mapping[str, t.Any], url: SplitResult, subdomain: str | None, scheme: str | None
+) -> str:
+    host = config.get("SERVER_NAME") or "localhost"
+    if subdomain:
+        host = f"{subdomain}.{host}"
+    scheme = url.scheme or (config["PREFERRED_URL_SCHEME"] if scheme is None else scheme)
+    root = config["APPLICATION_ROOT"].lstrip("/")
+    return f"{scheme}://{url.netloc or host}/{root}"
+
+
+class FlaskClient(werkzeug.test.Client):
+    """A `werkzeug.test.Client` for an app; made by ``app.test_client()``.
+
+    In a ``with client:`` block the context of the latest request stays current after it, so that
+    a test can look at `request`, `session` and `g`.
+
+    `environ_base` holds what every request's environ starts from; change it as you like.
+    """
+
+    application: t.Any
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.environ_base: dict[str, t.Any] = {
+            "HTTP_USER_AGENT": _user_agent(),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        self.preserve_context = False
+        self._context_stack = ExitStack()
+        self._new_contexts: list[AbstractContextManager[t.Any]] = []
+
+    @contextmanager
+    def session_transaction(self, *args: t.Any, **kwargs: t.Any) -> Iterator[SessionMixin]:
+        """Open the session that this client's cookies carry, and store it back after the block.
+
+        ::
+
+            with client.session_transaction() as session:
+                session["user_id"] = 1
+
+        :param args: as for ``app.test_request_context()``: the request that the session belongs
+            to, should the session interface look at it.
+        :param kwargs: likewise.
+        :raises TypeError: if the client was made with ``use_cookies=False``.
+        :raises RuntimeError: if the app opens no session, mostly for want of a `SECRET_KEY`.
+        """
+        if self._cookies is None:
+            raise TypeError(
+                "Cookies are disabled. A session travels in a cookie: make the client with"
+                " 'use_cookies=True'."
+            )
+        app, interface = self.application, self.application.session_interface
+        ctx = app.test_request_context(*args, **kwargs)
+        self._add_cookies_to_wsgi(ctx.request.environ)
+        with ctx:
+            session = app.ensure_sync(interface.open_session)(app, ctx.request)
+        if session is None:
+            raise RuntimeError(
+                "Session backend did not open a session. Is SECRET_KEY set for this app?"
+            )
+        yield session
+        if not interface.is_null_session(session):
+            self._store_session(ctx, session)
+
+    def _store_session(self, ctx: t.Any, session: SessionMixin) -> None:
+        app = self.application
+        response = app.response_class()
+        with ctx:
+            app.ensure_sync(app.session_interface.save_session)(app, session, response)
+        host, _, _ = ctx.request.host.partition(":")
+        cookies = response.headers.getlist("Set-Cookie")
+        self._update_cookies_from_response(host, ctx.request.path, cookies)
+
+    def _copy_environ(self, other: WSGIEnvironment) -> WSGIEnvironment:
+        environ = self.environ_base | other
+        if self.preserve_context:
+            environ[PRESERVE_CONTEXT] = self._new_contexts.append
+        return environ
+
+    def _request_from_builder_args(
+        self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
+    ) -> BaseRequest:
+        base = self._copy_environ(kwargs.pop("environ_base", {}))
+        builder = EnvironBuilder(self.application, *args, environ_base=base, **kwargs)
+        try:
+            return builder.get_request()
+        finally:
+            builder.close()
+
+    def _prepare(self, args: tuple[t.Any, ...], kwargs: dict[str, t.Any]) -> BaseRequest:
+        """Turn what `open` was called with into a request that carries this client's environ."""
+        given = args[0] if args else None
+        if isinstance(given, BaseRequest):
+            request = copy(given)
+            request.environ = self._copy_environ(given.environ)
+            return request
+        if isinstance(given, dict):
+            base = self._copy_environ({})
+            made = EnvironBuilder.from_environ(given, app=self.application, environ_base=base)
+            return made.get_request()
+        if isinstance(given, werkzeug.test.EnvironBuilder):
+            builder = copy(given)
+            builder.environ_base = self._copy_environ(dict(given.environ_base or {}))
+            return builder.get_request()
+        return self._request_from_builder_args(args, kwargs)
+
+    def open(
+        self,
+        *args: t.Any,
+        buffered: bool = False,
+        follow_redirects: bool = False,
+        **kwargs: t.Any,
+    ) -> TestResponse:
+        """Make a request and return its response.
+
+        :param args: a path, an environ, an environ builder or a request.
+        :param buffered: whether to read the whole body at once, and close it.
+        :param follow_redirects: whether to go on to where a redirect points.
+        :param kwargs: the parameters of `EnvironBuilder`.
+        """
+        request = self._prepare(args, kwargs)
+        # What an earlier request of the same block left behind ends before this one begins.
+        self._context_stack.close()
+        try:
+            response = super().open(request, buffered=buffered, follow_redirects=follow_redirects)
+            for context in self._new_contexts:
+                self._context_stack.enter_context(context)
+        finally:
+            self._new_contexts.clear()
+        response.json_module = self.application.json
+        return response
+
+    def __enter__(self) -> t.Self:
+        if self.preserve_context:
+            raise RuntimeError(
+                "Cannot nest client invocations: this client is in a 'with' block already. Use a"
+                " second client for the inner block."
+            )
+        self.preserve_context = True
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.preserve_context = False
+        self._context_stack.close()

@@ -1,0 +1,208 @@
+"""An httpx transport that calls an ASGI app instead of a server; streams both ways."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from urllib.parse import unquote
+
+import anyio
+import httpx
+from starlette.types import ASGIApp, Scope
+
+from .exchange import Exchange
+from .lifespan import Lifespan
+from .request_body import request_body
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: Seconds that an app gets to notice that its client is gone before it is cancelled. A server would
+#: wait for longer or for ever; a test that leaves a response early should not.
+DISCONNECT_GRACE = 1.0
+
+
+class ASGITransport(httpx.AsyncBaseTransport):
+    """Carries the requests of an `httpx.AsyncClient` to an ASGI app, in the same event loop.
+
+    - The response is there as soon as the app has started it; its chunks flow as they are read,
+      and the app's `send` waits for the reader.
+    - The request's body is pulled from its iterable as the app calls `receive`.
+    - To close a response early is to disconnect. The app then has ended when ``aclose()`` returns.
+    - ``async with`` (the client's will do) runs the app's lifespan around the requests.
+
+    :param app: the ASGI app.
+    :param raise_app_exceptions: whether what the app raises comes out of the request; if not, the
+        client sees what a server would show: a 500, or a broken connection.
+    :param root_path: the path under which the app is mounted.
+    :param client: host and port of the client.
+    :param extensions: ASGI extensions to offer, name to options. The messages that the app sends
+        before its response (``http.response.early_hint``, say) are then found, in their order, in
+        ``response.extensions["asgi_messages"]``.
+    :param lifespan: whether to run the lifespan protocol.
+    :param disconnect_grace: seconds that the app gets to notice a disconnect before it is
+        cancelled.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        raise_app_exceptions: bool = True,
+        root_path: str = "",
+        client: tuple[str, int] = ("127.0.0.1", 123),
+        extensions: Mapping[str, t.Any] | None = None,
+        lifespan: bool = True,
+        disconnect_grace: float = DISCONNECT_GRACE,
+    ) -> None:
+        self.app = app
+        self.raise_app_exceptions = raise_app_exceptions
+        self.root_path = root_path
+        self.client = client
+        self.extensions = extensions
+        self.disconnect_grace = disconnect_grace
+        self._lifespan = Lifespan(app, disconnect_grace) if lifespan else None
+        self._open: set[Exchange] = set()
+
+    async def __aenter__(self) -> t.Self:
+        if self._lifespan is not None:
+            await self._lifespan.startup()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        try:
+            await self.aclose()
+        except Exception as error:
+            if exc_value is None:
+                raise
+            # What went wrong first is what the reader of a test report wants to see.
+            exc_value.add_note(f"Closing the client raised too: {type(error).__name__}: {error}")
+
+    async def aclose(self) -> None:
+        """Disconnect the responses that are still open, then run the lifespan's shutdown."""
+        try:
+            for exchange in tuple(self._open):
+                await exchange.close()
+                self._open.discard(exchange)
+        finally:
+            if self._lifespan is not None:
+                await self._lifespan.shutdown()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Call the app and return its response, whose body is still to come."""
+        content = request_body(t.cast("httpx.AsyncByteStream", request.stream))
+        exchange = Exchange(self.app, self._scope(request), content, self.disconnect_grace)
+        self._open.add(exchange)
+        body = _ResponseStream(self, exchange, request)
+        try:
+            with _read_timeout(request):
+                started = await exchange.response_started()
+        except BaseException:
+            await body.abort()
+            raise
+        if not started or exchange.status is None:
+            await body.aclose()  # raises what stopped the app, if it is to be seen
+            return httpx.Response(500, text="Internal Server Error")
+        return httpx.Response(
+            exchange.status,
+            headers=exchange.headers,
+            stream=body,
+            extensions={"http_version": b"HTTP/1.1", "asgi_messages": exchange.asides},
+        )
+
+    def forget(self, exchange: Exchange) -> None:
+        """Stop keeping track of an exchange that was closed."""
+        self._open.discard(exchange)
+
+    def _scope(self, request: httpx.Request) -> Scope:
+        url = request.url
+        raw_path, _, query = url.raw_path.partition(b"?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": (url.host, url.port or _DEFAULT_PORTS.get(url.scheme, 80)),
+            "client": self.client,
+            "scheme": url.scheme,
+            "root_path": self.root_path,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "state": dict(self._lifespan.state) if self._lifespan is not None else {},
+            "method": request.method,
+            "path": self.root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query,
+        }
+        if self.extensions is not None:
+            scope["extensions"] = dict(self.extensions)
+        return scope
+
+
+class _ResponseStream(httpx.AsyncByteStream):
+    """The body of a response, as httpx reads it."""
+
+    def __init__(
+        self, transport: ASGITransport, exchange: Exchange, request: httpx.Request
+    ) -> None:
+        self._transport = transport
+        self._exchange = exchange
+        self._request = request
+        self._reported = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            with _read_timeout(self._request):
+                chunk = await self._exchange.read()
+            if chunk is None:
+                break
+            yield chunk
+        self._report()
+
+    async def aclose(self) -> None:
+        await self.abort()
+        self._report()
+
+    async def abort(self) -> None:
+        """Close, without telling how the app took it."""
+        try:
+            await self._exchange.close()
+        finally:
+            self._transport.forget(self._exchange)
+
+    def _report(self) -> None:
+        error = None if self._reported else self._exchange.failure()
+        self._reported = True
+        try:
+            if error is not None:
+                self._raise(error)
+        finally:
+            del error  # or it would hold this frame, which holds it
+
+    def _raise(self, error: BaseException) -> None:
+        exchange = self._exchange
+        foreign = exchange.client_failed or not isinstance(error, Exception)
+        if foreign or self._transport.raise_app_exceptions:
+            raise error
+        if exchange.status is not None and not exchange.complete and not exchange.gone:
+            raise httpx.RemoteProtocolError(
+                "The app ended before its response was complete; a server closes the connection.",
+                request=self._request,
+            )
+
+
+@contextmanager
+def _read_timeout(request: httpx.Request) -> Iterator[None]:
+    """Bound a wait for the app by the client's read timeout, as a wait for a server would be."""
+    seconds = request.extensions.get("timeout", {}).get("read")
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(
+            f"The app sent nothing for {seconds} seconds.", request=request
+        ) from error

@@ -1,0 +1,6 @@
+"""The request and response classes: werkzeug's, with what Flask adds and what ASGI needs."""
+
+from .request import Request
+from .response import Response
+
+__all__ = ["Request", "Response"]

@@ -1,0 +1,230 @@
+"""The request: werkzeug's, made from a WSGI environ or from an ASGI scope.
+
+Made from a scope, nothing is computed before it is asked for: the headers, the WSGI environ (for
+extensions that read it) and the body each appear on first access.
+"""
+
+from __future__ import annotations
+
+import io
+import typing as t
+from functools import cached_property
+
+from werkzeug.datastructures import EnvironHeaders, Headers
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.routing import Rule
+from werkzeug.wrappers import Request as RequestBase
+from werkzeug.wsgi import LimitedStream, get_path_info
+
+from .. import _current, json
+from ..debughelpers import attach_enctype_error_multidict
+from .scope import environ_from_scope, joined_headers
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+Scope = t.MutableMapping[str, t.Any]
+
+
+class Body(t.Protocol):
+    """Where a request made from a scope has its body from; `asgi.body` is the one there is."""
+
+    @property
+    def reader(self) -> io.BufferedIOBase: ...
+
+    def release(self) -> None: ...
+
+
+def _limit(name: str, config: str, doc: str) -> t.Any:
+    """Make a limit: the request's own value if set, else the app's config, else the class's."""
+    slot = f"_{name}"
+
+    def get(self: Request) -> t.Any:
+        own = getattr(self, slot)
+        if own is not None:
+            return own
+        ctx = _current.app_context()
+        return getattr(RequestBase, name) if ctx is None else ctx.app.config[config]
+
+    def put(self: Request, value: int | None) -> None:
+        setattr(self, slot, value)
+
+    return property(get, put, doc=doc)
+
+
+class Request(RequestBase):
+    """The request that a view works with, under the name `asyncflask.request`.
+
+    Everything about the body is read with plain calls, in sync and async handlers alike:
+    `data`, `form`, `files`, `values`, `json`, `get_json`, `stream`.
+    """
+
+    json_module: t.Any = json
+
+    #: The rule that matched, or None before matching and where nothing did.
+    url_rule: Rule | None = None
+
+    #: The arguments that the rule found in the URL.
+    view_args: dict[str, t.Any] | None = None
+
+    #: What matching raised; raised again when the request is dispatched.
+    routing_exception: HTTPException | None = None
+
+    _max_content_length: int | None = None
+    _max_form_memory_size: int | None = None
+    _max_form_parts: int | None = None
+    _body: Body | None = None
+
+    #: The ASGI scope; None where the request came through a WSGI server or the sync test client.
+    scope: Scope | None = None
+
+    @classmethod
+    def from_scope(cls, scope: Scope, body: Body) -> t.Self:
+        """Make a request from an ASGI http scope.
+
+        A subclass with an ``__init__`` of its own is made from an environ, as under WSGI.
+
+        :param scope: the connection's scope.
+        :param body: where the body comes from.
+        """
+        if cls.__init__ is not Request.__init__:
+            environ = environ_from_scope(scope, body.reader)
+            made = cls(environ)
+            made.scope, made._body = scope, body
+            return made
+        self = cls.__new__(cls)
+        root_path, path = scope.get("root_path", ""), scope["path"]
+        if root_path:
+            root_path = root_path.rstrip("/")
+            path = path.removeprefix(root_path)
+        client = scope.get("client")
+        self.__dict__.update(
+            scope=scope,
+            _body=body,
+            method=scope["method"].upper(),
+            scheme=scope["scheme"],
+            server=scope.get("server"),
+            root_path=root_path,
+            path="/" + path.lstrip("/"),
+            query_string=scope["query_string"],
+            remote_addr=client[0] if client else None,
+            shallow=False,
+        )
+        return self
+
+    @cached_property
+    def headers(self) -> Headers:  # type: ignore[override]
+        """The request's headers; a name that was sent more than once has its values joined.
+
+        :raises BadRequest: if `Host` or `Content-Length` was sent twice.
+        """
+        if self.scope is None:
+            return EnvironHeaders(self.environ)
+        return Headers([(name.title(), value) for name, value in joined_headers(self.scope)])
+
+    @cached_property
+    def environ(self) -> WSGIEnvironment:  # type: ignore[override]
+        """The WSGI environ (PEP 3333); under ASGI made from the scope on first access."""
+        if self.scope is None or self._body is None:
+            raise RuntimeError("This request was made from nothing: it has neither environ nor scope.")
+        environ = environ_from_scope(self.scope, self._body.reader)
+        environ["werkzeug.request"] = self
+        return environ
+
+    @cached_property
+    def stream(self) -> t.IO[bytes]:  # type: ignore[override]
+        """The body as a file: bounded by `max_content_length`, and never a cut-off body's start.
+
+        :raises RequestEntityTooLarge: (413) if the body is declared or found to be too long.
+        :raises ClientDisconnected: (400) on reading, if the client left in the middle of it.
+        """
+        if self._body is None:
+            return super().stream
+        limit = self.max_content_length
+        reader = t.cast(t.IO[bytes], self._body.reader)
+        if limit is None:
+            return reader
+        if (self.content_length or 0) > limit:
+            raise RequestEntityTooLarge
+        return t.cast(t.IO[bytes], LimitedStream(reader, limit, is_max=True))
+
+    @property
+    def path_info(self) -> str:
+        """The path as it was sent, below `root_path`: `path` with doubled slashes still in it."""
+        if self.scope is None:
+            return get_path_info(self.environ)
+        path: str = self.scope["path"]
+        return path.removeprefix(self.root_path) if self.root_path else path
+
+    @property
+    def has_cookies(self) -> bool:
+        """Whether the request has a `Cookie` header."""
+        if self.scope is None:
+            return "HTTP_COOKIE" in self.environ
+        return any(name == b"cookie" for name, _ in self.scope["headers"])
+
+    @property
+    def want_form_data_parsed(self) -> bool:
+        """Whether the request says what its body is, so that `form` may parse it."""
+        return bool(self.headers.get("Content-Type"))
+
+    max_content_length = _limit(
+        "max_content_length",
+        "MAX_CONTENT_LENGTH",
+        "Bytes that may be read of this request's body; beyond it, 413. Defaults to the config.",
+    )
+    max_form_memory_size = _limit(
+        "max_form_memory_size",
+        "MAX_FORM_MEMORY_SIZE",
+        "Bytes that one field of a multipart form may have; beyond it, 413. Defaults to the config.",
+    )
+    max_form_parts = _limit(
+        "max_form_parts",
+        "MAX_FORM_PARTS",
+        "Parts that a multipart form may have; beyond it, 413. Defaults to the config.",
+    )
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that the URL matched, or None."""
+        return None if self.url_rule is None else t.cast(str, self.url_rule.endpoint)
+
+    @property
+    def blueprint(self) -> str | None:
+        """The name of the blueprint that the endpoint belongs to, or None."""
+        endpoint = self.endpoint
+        if endpoint is None or "." not in endpoint:
+            return None
+        return endpoint.rpartition(".")[0]
+
+    @property
+    def blueprints(self) -> list[str]:
+        """The names of that blueprint and of those it is nested in, innermost first."""
+        name = self.blueprint
+        if name is None:
+            return []
+        parts = name.split(".")
+        return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+    def _load_form_data(self) -> None:
+        super()._load_form_data()
+        ctx = _current.app_context()
+        if ctx is None or not ctx.app.debug or self.files:
+            return
+        if self.mimetype != "multipart/form-data":
+            attach_enctype_error_multidict(self)
+
+    def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
+        """Answer 400 to a body that is not JSON, or 415 to one that does not say that it is.
+
+        :param e: what parsing raised, or None for a wrong content type.
+        :raises BadRequest: always; in debug mode with what is wrong.
+        """
+        try:
+            return super().on_json_loading_failed(e)
+        except BadRequest as error:
+            ctx = _current.app_context()
+            if ctx is not None and ctx.app.debug:
+                raise
+            raise BadRequest from error
+

@@ -1,0 +1,74 @@
+"""The response: werkzeug's, whose body may also be an async iterable."""
+
+from __future__ import annotations
+
+import typing as t
+
+from werkzeug.wrappers import Response as ResponseBase
+
+from .. import _current, json, workers
+
+
+class Response(ResponseBase):
+    """What a view returns, or what is made of it; sent as HTML unless it says otherwise.
+
+    :param response: the body: str, bytes, an iterable of them, or an async iterable.
+    :param status: the status, as a number or with its reason.
+    :param headers: more headers.
+    :param mimetype: the content type without parameters; text types get a charset.
+    :param content_type: the whole content type.
+    :param direct_passthrough: whether the body is sent as it is, unencoded (files).
+    """
+
+    default_mimetype: str | None = "text/html"
+    json_module: t.Any = json
+    autocorrect_location_header = False
+
+    #: The ASGI application that sends this response's body, if a view returned one.
+    asgi_app: t.Any = None
+
+    @property
+    def max_cookie_size(self) -> int:  # type: ignore[override]
+        """Bytes beyond which a cookie is warned about: the config's `MAX_COOKIE_SIZE`."""
+        ctx = _current.app_context()
+        if ctx is None:
+            return super().max_cookie_size
+        return t.cast(int, ctx.app.config["MAX_COOKIE_SIZE"])
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the body is an async iterable."""
+        return hasattr(self.response, "__aiter__")
+
+    def iter_encoded(self) -> t.Iterator[bytes]:
+        """Iterate over the body as bytes; an async one is awaited on a loop, piece by piece."""
+        if self.is_async:
+            return iterate_from_sync(t.cast(t.Any, self.response))
+        return super().iter_encoded()
+
+    def close(self) -> None:
+        """Close the body, and call what `call_on_close` registered."""
+        aclose = getattr(self.response, "aclose", None)
+        if aclose is not None:
+            workers.call_async(aclose)
+        super().close()
+
+
+def encode(chunk: str | bytes) -> bytes:
+    """Return one piece of a body as bytes."""
+    return chunk.encode() if isinstance(chunk, str) else chunk
+
+
+def iterate_from_sync(body: t.AsyncIterable[str | bytes]) -> t.Iterator[bytes]:
+    """Iterate over an async body in a thread, closing it on every way out."""
+    iterator = body.__aiter__()
+    try:
+        while True:
+            try:
+                yield encode(workers.call_async(iterator.__anext__))
+            except StopAsyncIteration:
+                return
+    finally:
+        aclose = getattr(iterator, "aclose", None)
+        if aclose is not None:
+            workers.call_async(aclose)

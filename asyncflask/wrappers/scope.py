@@ -1,0 +1,87 @@
+"""ASGI scope to WSGI environ and headers, purely.
+
+Rules (PEP 3333, RFC 3875, RFC 9110 section 5.3):
+
+1. A header whose name holds an underscore is dropped: folded to ``HTTP_X_Y`` it could pose as the
+   ``X-Y`` that a proxy vouches for.
+2. ``Proxy`` is dropped: ``HTTP_PROXY`` is a setting of HTTP clients ("httpoxy").
+3. Repeated headers are joined with a comma, cookies with a semicolon, in linear time.
+4. A second ``Host`` or ``Content-Length`` is refused: two readers could believe different ones.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from werkzeug.exceptions import BadRequest
+
+if t.TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_SINGLE = {"host": "Host", "content-length": "Content-Length"}
+_UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
+    """Yield each header's lower-case name once, with its values joined.
+
+    :raises BadRequest: if `Host` or `Content-Length` was sent more than once.
+    """
+    found: dict[str, list[str]] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").lower()
+        if "_" not in name and name != "proxy":
+            found.setdefault(name, []).append(raw_value.decode("latin-1"))
+    for name, values in found.items():
+        if len(values) > 1 and name in _SINGLE:
+            raise BadRequest(f"The request has {len(values)} {_SINGLE[name]} headers; send one.")
+        yield name, ("; " if name == "cookie" else ",").join(values)
+
+
+def environ_from_scope(scope: t.Mapping[str, t.Any], body: t.Any) -> WSGIEnvironment:
+    """Make a WSGI environ from an ASGI http scope.
+
+    :param scope: the scope (ASGI HTTP spec 2.x).
+    :param body: what ``wsgi.input`` shall be: a file that ends where the body ends.
+    """
+    root_path = scope.get("root_path", "").rstrip("/")
+    path = scope["path"].removeprefix(root_path) if root_path else scope["path"]
+    server = scope.get("server") or ("localhost", 80)
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": _wsgi_text(root_path),
+        "PATH_INFO": _wsgi_text(path),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1] if server[1] is not None else 0),
+        "SERVER_PROTOCOL": f"HTTP/{scope.get('http_version', '1.1')}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": body,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "asgi.scope": scope,
+    }
+    raw_path = scope.get("raw_path")
+    if raw_path is not None:
+        query = scope["query_string"]
+        target = raw_path + b"?" + query if query else raw_path
+        environ["REQUEST_URI"] = environ["RAW_URI"] = target.decode("latin-1")
+    if scope.get("client"):
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = (
+            scope["client"][0],
+            str(scope["client"][1]),
+        )
+    for name, value in joined_headers(scope):
+        key = _UNPREFIXED.get(name)
+        environ[key or f"HTTP_{name.upper().replace('-', '_')}"] = value
+    return environ
+
+
+def _wsgi_text(text: str) -> str:
+    """Return text as WSGI strings carry it: its UTF-8 bytes, each as one character."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")

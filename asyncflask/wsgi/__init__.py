@@ -1,0 +1,1 @@
+"""WSGI: our app under a WSGI server, and a WSGI app inside ASGI."""

@@ -1,0 +1,26 @@
+"""Tests of the async client run on asyncio and on trio."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from asyncflask.testing import tasks
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left() -> Iterator[None]:
+    """Fail the test that leaves a task running, or a stream open (a warning of the collector's)."""
+    yield
+    left = [task for task in tasks._running if not task.ended]
+    tasks._running.clear()
+    assert left == []
+    gc.collect()
