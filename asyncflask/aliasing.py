@@ -19,20 +19,19 @@ How it works
 
 from __future__ import annotations
 
-import dis
 import importlib
 import importlib.util
 import os
 import sys
 import typing as t
 from collections.abc import Iterator, Sequence
-from importlib import metadata
-from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 
-from werkzeug.local import LocalProxy
+if t.TYPE_CHECKING:  # slow to import, and this module is imported wherever a process starts
+    from importlib import metadata
+    from importlib.abc import InspectLoader, Loader
 
 #: The package that stands in: the one this file belongs to.
 OURS = __name__.partition(".")[0]
@@ -72,7 +71,7 @@ def install_as_flask() -> None:
             sys.modules[THEIRS + name[len(OURS) :]] = module
     if not installed():
         sys.meta_path.insert(0, ModuleAliases())
-        sys.meta_path.append(FlaskMetadata())
+        sys.meta_path.append(FlaskMetadata())  # last: a real distribution goes first
     _answer_version(package)
 
 
@@ -101,7 +100,7 @@ def _within(name: str, package: str) -> bool:
 # -- submodules --------------------------------------------------------------------------------
 
 
-class ModuleAliases(MetaPathFinder):
+class ModuleAliases:
     """Finds ``flask`` and ``flask.anything``: as ours of the same name."""
 
     def find_spec(
@@ -113,12 +112,12 @@ class ModuleAliases(MetaPathFinder):
         ours = importlib.util.find_spec(OURS + fullname[len(THEIRS) :])
         if ours is None:
             return None
-        spec = ModuleSpec(fullname, SameModule(ours), origin=ours.origin)
+        spec = ModuleSpec(fullname, t.cast("Loader", SameModule(ours)), origin=ours.origin)
         spec.submodule_search_locations = ours.submodule_search_locations
         return spec
 
 
-class SameModule(InspectLoader):
+class SameModule:
     """Hands over the module that is already known under our name.
 
     :param ours: the spec of our module.
@@ -143,15 +142,18 @@ class SameModule(InspectLoader):
 
     def get_source(self, fullname: str) -> str | None:
         """Return the source of our module."""
-        return t.cast("InspectLoader", self.ours.loader).get_source(self.ours.name)
+        return self._inspect().get_source(self.ours.name)
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Return the code of our module, which is what ``python -m flask`` runs."""
-        return t.cast("InspectLoader", self.ours.loader).get_code(self.ours.name)
+        return self._inspect().get_code(self.ours.name)
 
     def is_package(self, fullname: str) -> bool:
         """Return whether our module is a package."""
         return self.ours.submodule_search_locations is not None
+
+    def _inspect(self) -> InspectLoader:
+        return t.cast("InspectLoader", self.ours.loader)
 
 
 # -- the version -------------------------------------------------------------------------------
@@ -196,6 +198,8 @@ def _name_written(frame: FrameType) -> str:
     Code that says neither (``version = getattr(module, "__version__")``) was written for Flask:
     who wants our own version says so.
     """
+    import dis
+
     name = THEIRS
     for instruction in dis.get_instructions(frame.f_code):
         if instruction.offset >= frame.f_lasti:
@@ -207,41 +211,44 @@ def _name_written(frame: FrameType) -> str:
     return name
 
 
-class VirtualFlask(metadata.Distribution):
-    """The metadata of a Flask distribution that is not there."""
+class FlaskMetadata:
+    """Answers for the Flask distribution where none is installed: what ``importlib.metadata`` asks.
 
-    def read_text(self, filename: str) -> str | None:
-        """Return the text of ``METADATA``; there are no other files."""
-        if filename != "METADATA":
-            return None
-        return f"Metadata-Version: 2.1\nName: Flask\nVersion: {FLASK_VERSION}\n"
-
-    def locate_file(self, path: str | os.PathLike[str]) -> Path:
-        """Return where `path` would lie: beside this package."""
-        return Path(__file__).parent.parent / path
-
-
-class FlaskMetadata(metadata.DistributionFinder):
-    """Answers for the Flask distribution where none is installed."""
+    It stands in ``sys.meta_path``, but finds no modules.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> None:
-        """Find no module: this one is asked for metadata only."""
+        """Find no module."""
 
     def find_distributions(
         self, context: metadata.DistributionFinder.Context | None = None
     ) -> Iterator[metadata.Distribution]:
         """Yield the virtual distribution, if it is asked for and no real one is on the path."""
-        context = context or metadata.DistributionFinder.Context()
-        wanted = context.name is None or context.name.lower() == THEIRS
-        if wanted and context.path == sys.path and not _installed_flask():
-            yield VirtualFlask()
+        from importlib.metadata import DistributionFinder, MetadataPathFinder
+
+        asked = context or DistributionFinder.Context()
+        if asked.name not in (None, THEIRS, THEIRS.capitalize()) or asked.path != sys.path:
+            return
+        real = MetadataPathFinder.find_distributions(DistributionFinder.Context(name=THEIRS))
+        if next(iter(real), None) is None:
+            yield _virtual_flask()
 
 
-def _installed_flask() -> bool:
-    named = metadata.DistributionFinder.Context(name=THEIRS)
-    return any(True for _ in metadata.MetadataPathFinder.find_distributions(named))
+def _virtual_flask() -> metadata.Distribution:
+    # Local, since the import takes longer than that of this whole module, and few ask.
+    from importlib.metadata import Distribution
+
+    class VirtualFlask(Distribution):
+        def read_text(self, filename: str) -> str | None:
+            known = f"Metadata-Version: 2.1\nName: Flask\nVersion: {FLASK_VERSION}\n"
+            return known if filename == "METADATA" else None
+
+        def locate_file(self, path: str | os.PathLike[str]) -> Path:
+            return Path(__file__).parent.parent / path
+
+    return VirtualFlask()
 
 
 # -- too late ----------------------------------------------------------------------------------
@@ -268,6 +275,8 @@ def _holders(real: ModuleType) -> list[str]:
 
 def _marks(real: ModuleType) -> set[int]:
     """Return the identities of what one gets from Flask by importing it or from it."""
+    from werkzeug.local import LocalProxy
+
     modules = [m for name, m in list(sys.modules.items()) if _within(name, THEIRS)]
     marks = {id(module) for module in [real, *modules] if module is not None}
     own = (type, FunctionType)

@@ -25,7 +25,7 @@ from .helpers import get_flashed_messages, send_from_directory
 from .routing import Matcher, Rule, has_custom_converters
 from .sansio.app import App
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .templating import Environment, update_template_context
+from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
 from .wsgi import entry as wsgi_entry
@@ -60,6 +60,7 @@ class Flask(App):
     session_interface: SessionInterface = SecureCookieSessionInterface()
     app_ctx_globals_class = _AppCtxGlobals
     jinja_environment = Environment
+    global_jinja_loader_class = DispatchingJinjaLoader
     url_rule_class = Rule
 
     def __init__(

@@ -92,7 +92,7 @@ class _AppCtxGlobals:
 
     def __repr__(self) -> str:
         ctx = _current.app_context()
-        return object.__repr__(self) if ctx is None else f"<asyncflask.g of {ctx.app.name!r}>"
+        return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
 
 
 class AppContext:

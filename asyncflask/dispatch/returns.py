@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from starlette.responses import Response as StarletteResponse
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as ResponseBase
 
 from .. import _current
@@ -29,7 +30,8 @@ async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:
     A WSGI application among them may block, so the driver calls it; the rest is made here.
     """
     body = value[0] if isinstance(value, tuple) and value else value
-    if callable(body) and not isinstance(body, (ResponseBase, type)) and not is_asgi(body):
+    own = (ResponseBase, HTTPException, type)
+    if callable(body) and not isinstance(body, own) and not is_asgi(body):
         return await driver.call(to_response, ctx.app, value)
     return to_response(ctx.app, value)
 
@@ -82,6 +84,8 @@ def _coerced(app: t.Any, body: t.Any) -> t.Any:
         return app.json.response(body)
     if is_asgi(body):
         return _from_asgi(app, body)
+    if isinstance(body, HTTPException):
+        body = body.get_response(_current.request.environ)
     if not isinstance(body, ResponseBase) and not callable(body):
         raise TypeError(_wrong_type(body))
     try:
@@ -101,7 +105,7 @@ def is_asgi(value: t.Any) -> bool:
     """Whether a value is an ASGI application: a Starlette response, or an async callable."""
     if isinstance(value, StarletteResponse):
         return True
-    return callable(value) and not isinstance(value, (type, ResponseBase)) and is_async(value)
+    return callable(value) and not isinstance(value, (type, ResponseBase, HTTPException)) and is_async(value)
 
 
 def _from_asgi(app: t.Any, asgi_app: t.Any) -> t.Any:

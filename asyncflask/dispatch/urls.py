@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+import warnings
 from urllib.parse import quote
 
 from werkzeug.routing import BuildError, MapAdapter
@@ -31,16 +32,20 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
         return adapter
     if config["TRUSTED_HOSTS"] is not None:
         request.trusted_hosts = config["TRUSTED_HOSTS"]
-    host = request.host  # checked here, so that every request to an untrusted host fails
-    if app.subdomain_matching and not url_map.host_matching:
-        return t.cast(MapAdapter, url_map.bind_to_environ(request.environ, server_name=server_name))
-    subdomain = None if url_map.host_matching else (url_map.default_subdomain or "")
+    host = request.host.lower()  # checked here, so that every request to an untrusted host fails
     if server_name is None or url_map.host_matching:
         server_name = host
+    else:
+        server_name = server_name.lower().removesuffix(_STANDARD_PORTS.get(request.scheme, ":"))
+    subdomain = url_map.default_subdomain or ""
+    if url_map.host_matching:
+        subdomain = None
+    elif app.subdomain_matching:
+        subdomain = _subdomain(host, server_name)
     return t.cast(
         MapAdapter,
         url_map.bind(
-            server_name.lower().removesuffix(_STANDARD_PORTS.get(request.scheme, ":")),
+            server_name,
             script_name=request.root_path,
             subdomain=subdomain,
             url_scheme=request.scheme,
@@ -49,6 +54,24 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
             query_args=request.query_string.decode(errors="replace"),
         ),
     )
+
+
+def _subdomain(host: str, server_name: str) -> str:
+    """Return what stands before the server's name in a host; of a foreign host nothing matches."""
+    if host == server_name:
+        return ""
+    if host.endswith("." + server_name):
+        return host[: -len(server_name) - 1]
+    # NOTE: told as from Flask's module, so that filters written for Flask's warning still apply.
+    warnings.warn_explicit(
+        f"Current server name {host!r} doesn't match configured server name {server_name!r}: with"
+        " subdomain matching on, no route of this app matches it.",
+        UserWarning,
+        filename=__file__,
+        lineno=0,
+        module="flask.app",
+    )
+    return "<invalid>"
 
 
 def url_for(

@@ -18,7 +18,9 @@ from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..logging import create_logger
 from .errors import ErrorPolicy
 from .registrable import Registrable
+from .scaffold import Scaffold as Scaffold
 from .scaffold import T_teardown as T_teardown
+from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
 from .scaffold import find_package, setupmethod
 from .templates import T_template_filter as T_template_filter
 from .templates import T_template_global as T_template_global

@@ -25,6 +25,7 @@ from .app import App
 from .registrable import Registrable
 from .registration import BlueprintSetupState as BlueprintSetupState
 from .registration import nested_options
+from .scaffold import Scaffold as Scaffold
 from .scaffold import (
     Scoped,
     T_after_request,
@@ -37,6 +38,7 @@ from .scaffold import (
     _sentinel,
     setupmethod,
 )
+from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
 from .templates import T_template_filter, T_template_global, T_template_test
 
 DeferredSetupFunction: t.TypeAlias = Callable[[BlueprintSetupState], None]

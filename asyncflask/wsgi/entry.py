@@ -68,7 +68,7 @@ class _StreamedBody:
         try:
             return self._context.run(next, self._chunks)
         except StopIteration:
-            self._finish(None)
+            self._finish(self._ctx.error)
             raise
         except BaseException as error:
             self._finish(error)
@@ -81,7 +81,7 @@ class _StreamedBody:
             if close is not None:
                 self._context.run(close)
         finally:
-            self._finish(None)
+            self._finish(self._ctx.error)
 
     def _finish(self, error: BaseException | None) -> None:
         if self._open:

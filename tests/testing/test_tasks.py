@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from asyncflask.testing.tasks import DetachedTask, _running
@@ -98,6 +99,7 @@ async def test_may_be_stopped_before_it_ran() -> None:
         ran.append(True)
 
     task = DetachedTask(work, "work")
+    task.cancel()
     await task.stop()
     assert task.ended
     assert ran == []
