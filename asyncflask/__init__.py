@@ -67,21 +67,50 @@ _NAMES = {
     "config": "Config",
     "ctx": "after_this_request copy_current_request_context has_app_context has_request_context",
     "globals": "current_app g request session",
-    "helpers": "abort flash get_flashed_messages get_template_attribute make_response redirect send_file send_from_directory stream_with_context url_for",
+    "helpers": (
+        "abort flash get_flashed_messages get_template_attribute make_response redirect"
+        " send_file send_from_directory stream_with_context url_for"
+    ),
     "json": "jsonify",
-    "signals": "appcontext_popped appcontext_pushed appcontext_tearing_down before_render_template got_request_exception message_flashed request_finished request_started request_tearing_down template_rendered",
-    "templating": "render_template render_template_async render_template_string render_template_string_async stream_template stream_template_async stream_template_string stream_template_string_async",
+    "signals": (
+        "appcontext_popped appcontext_pushed appcontext_tearing_down"
+        " before_render_template got_request_exception message_flashed request_finished"
+        " request_started request_tearing_down template_rendered"
+    ),
+    "templating": (
+        "render_template render_template_async render_template_string"
+        " render_template_string_async stream_template stream_template_async"
+        " stream_template_string stream_template_string_async"
+    ),
     "wrappers": "Request Response",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 #: The public modules: Flask has loaded them all once it is imported, so they are attributes here.
 _MODULES = frozenset(
-    "app blueprints cli config ctx debughelpers globals helpers json logging sansio sessions"
-    " signals templating testing typing views wrappers".split()
+    {
+        "app",
+        "blueprints",
+        "cli",
+        "config",
+        "ctx",
+        "debughelpers",
+        "globals",
+        "helpers",
+        "json",
+        "logging",
+        "sansio",
+        "sessions",
+        "signals",
+        "templating",
+        "testing",
+        "typing",
+        "views",
+        "wrappers",
+    }
 )
 
-__all__ = ["__version__", "install_as_flask", "json", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", "install_as_flask", "json", *_HOME]
 
 
 def __getattr__(name: str) -> t.Any:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-import sys
 import typing as t
 import weakref
 from datetime import timedelta
 from functools import cached_property, partial
-from types import TracebackType
 
 from werkzeug.datastructures import ImmutableDict
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter, RequestRedirect
+from werkzeug.routing import MapAdapter
 
 from . import _current, asgi, cli, defaults, serving, workers
-from . import typing as ft
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
-from .debughelpers import FormDataRoutingRedirect
-from .dispatch import errors, pipeline, returns, urls
+from .dispatch import pipeline, teardown, urls
 from .dispatch.steps import OVERRIDABLE, find_overridden
-from .drivers import ThreadDriver, drive, is_async
 from .helpers import get_flashed_messages, send_from_directory
-from .routing import Matcher, Rule, has_custom_converters
-from .sansio.app import App
+from .json.provider import DefaultJSONProvider
+from .overridable import OverridableSteps
+from .routing import Map, Matcher, Rule, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
@@ -36,7 +31,7 @@ if t.TYPE_CHECKING:
 _unset: t.Any = object()
 
 
-class Flask(App):
+class Flask(OverridableSteps):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -56,12 +51,13 @@ class Flask(App):
 
     default_config = ImmutableDict({**defaults.FLASK, **defaults.OWN})
     request_class: type[Request] = Request
-    response_class: type[Response] = Response
     session_interface: SessionInterface = SecureCookieSessionInterface()
     app_ctx_globals_class = _AppCtxGlobals
     jinja_environment = Environment
     global_jinja_loader_class = DispatchingJinjaLoader
     url_rule_class = Rule
+    url_map_class = Map
+    url_map: Map
 
     def __init__(
         self,
@@ -108,23 +104,39 @@ class Flask(App):
             )
 
         def static(**values: t.Any) -> Response:
-            return t.cast(Flask, this()).send_static_file(**values)
+            return t.cast("Flask", this()).send_static_file(**values)
 
         rule = f"{self.static_url_path}/<path:filename>"
         self.add_url_rule(rule, endpoint="static", host=static_host, view_func=static)
 
     def __setattr__(self, name: str, value: t.Any) -> None:
-        self.__dict__.pop("_overridden", None)
         super().__setattr__(name, value)
+        self._forget(name)
 
     def __delattr__(self, name: str) -> None:
-        self.__dict__.pop("_overridden", None)
         super().__delattr__(name)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Drop what was derived from an attribute that may have changed."""
+        if name in _DECIDING:
+            for derived in ("_overridden", "_answers_plainly", "_matcher"):
+                self.__dict__.pop(derived, None)
 
     @cached_property
     def _overridden(self) -> frozenset[str]:
         """The steps of the pipeline that a subclass or this instance overrides."""
         return find_overridden(self, _OWN)
+
+    @cached_property
+    def _answers_plainly(self) -> bool:
+        """Whether nothing of this app's own has a say in what a plain value becomes."""
+        return (
+            not self._overridden
+            and self.response_class is Response
+            and type(self.json) is DefaultJSONProvider
+            and type(self.session_interface) is SecureCookieSessionInterface
+        )
 
     @property
     def _wraps_wsgi(self) -> bool:
@@ -139,15 +151,16 @@ class Flask(App):
     @cached_property
     def _matcher(self) -> Matcher | None:
         """The compiled matcher, unless something decides that werkzeug's own is needed."""
-        plain = type(self).create_url_adapter is _OWN["create_url_adapter"]
-        return Matcher(self.url_map) if plain and not self.subdomain_matching else None
+        own = type(self).create_url_adapter is _OWN["create_url_adapter"]
+        simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
+        return Matcher(self.url_map) if simple else None
 
     def _match_simply(self, ctx: AppContext) -> bool:
         """Match a request's URL with the compiled matcher; False if it must be done in full."""
         matcher = self._matcher
         if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
             return False
-        if matcher.size != len(self.url_map._rules):
+        if matcher.changes != self.url_map.changes:
             matcher = self._matcher = Matcher(self.url_map)
         request = ctx.request
         found = matcher.match(request.path_info, request.method)
@@ -179,7 +192,7 @@ class Flask(App):
         if not self.has_static_folder:
             raise RuntimeError("'static_folder' must be set to serve static_files: it is None.")
         max_age = self.get_send_file_max_age(filename)
-        return send_from_directory(t.cast(str, self.static_folder), filename, max_age=max_age)
+        return send_from_directory(t.cast("str", self.static_folder), filename, max_age=max_age)
 
     def open_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = None
@@ -193,9 +206,7 @@ class Flask(App):
         """
         if mode not in ("r", "rt", "rb"):
             raise ValueError("Resources can only be opened for reading.")
-        return t.cast(
-            t.IO[t.Any], open(os.path.join(self.root_path, resource), mode, encoding=encoding)
-        )
+        return open(os.path.join(self.root_path, resource), mode, encoding=encoding)
 
     def open_instance_resource(
         self, resource: str, mode: str = "rb", encoding: str | None = "utf-8"
@@ -206,7 +217,7 @@ class Flask(App):
         :param encoding: the encoding of a text mode.
         """
         path = os.path.join(self.instance_path, resource)
-        return t.cast(t.IO[t.Any], open(path, mode, encoding=None if "b" in mode else encoding))
+        return open(path, mode, encoding=None if "b" in mode else encoding)
 
     def create_jinja_environment(self) -> Environment:
         """Make the Jinja environment from `jinja_options` and the config, with Flask's globals."""
@@ -233,20 +244,6 @@ class Flask(App):
         :raises SecurityError: (400) if the request's host is not trusted.
         """
         return urls.create_adapter(self, request)
-
-    def raise_routing_exception(self, request: Request) -> t.NoReturn:
-        """Raise what matching the request's URL raised.
-
-        In debug mode, a redirect that would lose a form's data is raised as an explanation.
-        """
-        error = request.routing_exception
-        loses_form = (
-            self.debug
-            and isinstance(error, RequestRedirect)
-            and error.code not in (307, 308)
-            and request.method not in ("GET", "HEAD", "OPTIONS")
-        )
-        raise FormDataRoutingRedirect(request) if loses_form else t.cast(HTTPException, error)
 
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add what the context processors give to a template's context; its own values win.
@@ -289,12 +286,12 @@ class Flask(App):
         """
         kind = self.test_client_class or FlaskClient
         client = kind(self, self.response_class, use_cookies=use_cookies, **kwargs)
-        return t.cast(FlaskClient, client)
+        return t.cast("FlaskClient", client)
 
     def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
         """Return a runner that tests call the app's commands with."""
         kind = self.test_cli_runner_class or FlaskCliRunner
-        return t.cast(FlaskCliRunner, kind(self, **kwargs))
+        return t.cast("FlaskCliRunner", kind(self, **kwargs))
 
     def async_client(self, **kwargs: t.Any) -> AsyncClient:
         """Return an `httpx.AsyncClient` that calls the app without a server.
@@ -304,75 +301,6 @@ class Flask(App):
         :param kwargs: handed to `testing.AsyncClient`.
         """
         return AsyncClient(self, **kwargs)
-
-    def handle_http_exception(
-        self, e: HTTPException
-    ) -> HTTPException | ft.ResponseReturnValue:
-        """Return what the handler registered for an HTTP error returns, or the error itself."""
-        return self._step(errors.handle_http, e)
-
-    def handle_user_exception(
-        self, e: Exception
-    ) -> HTTPException | ft.ResponseReturnValue:
-        """Return what the handler registered for an exception returns.
-
-        :raises Exception: `e` itself, if there is no handler.
-        """
-        return self._step(errors.handle_user, e)
-
-    def handle_exception(self, e: Exception) -> Response:
-        """Answer an exception that nothing handled: log it and return a 500.
-
-        :raises Exception: `e` itself, where `PROPAGATE_EXCEPTIONS` holds.
-        """
-        return t.cast(Response, self._step(pipeline.handle_exception, e))
-
-    def log_exception(
-        self,
-        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-    ) -> None:
-        """Log an exception that nothing handled, with the request's path and method."""
-        request = _current.request
-        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
-
-    def dispatch_request(self) -> ft.ResponseReturnValue:
-        """Call the view of the current request and return what it returns."""
-        return self._step(pipeline.dispatch)
-
-    def full_dispatch_request(self) -> Response:
-        """Preprocess, dispatch and finalize the current request."""
-        return t.cast(Response, self._step(pipeline.full_dispatch))
-
-    def finalize_request(
-        self, rv: ft.ResponseReturnValue | HTTPException, from_error_handler: bool = False
-    ) -> Response:
-        """Make a response of a view's value and process it.
-
-        :param rv: the value.
-        :param from_error_handler: log errors of the processing instead of raising them.
-        """
-        return t.cast(Response, self._step(pipeline.finalize, rv, from_error_handler))
-
-    def make_default_options_response(self) -> Response:
-        """Return the answer to an OPTIONS request whose rule leaves that to the app."""
-        response = self.response_class()
-        adapter = t.cast(MapAdapter, _current.request_ctx.url_adapter)
-        response.allow.update(adapter.allowed_methods())
-        return response
-
-    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-        """Return `func` so that sync code can call it: itself, or wrapped by `async_to_sync`."""
-        return self.async_to_sync(func) if is_async(func) else func
-
-    def async_to_sync(
-        self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
-    ) -> t.Callable[..., t.Any]:
-        """Return a plain function that runs `func` on the server's event loop and waits for it.
-
-        Where no server's loop is waiting (a WSGI server, a script), one loop of the process's own
-        is used. Context variables go both ways.
-        """
-        return partial(workers.call_async, func)
 
     def url_for(
         self,
@@ -405,43 +333,6 @@ class Flask(App):
             scheme=_scheme,
             external=_external,
         )
-
-    def make_response(self, rv: ft.ResponseReturnValue) -> Response:
-        """Make a response of what a view may return.
-
-        str, bytes, a dict or list (JSON), a generator or async generator, a response of any
-        class, a WSGI or ASGI application; or a tuple of one of these with a status, with headers,
-        or with both.
-
-        :raises TypeError: for anything else.
-        """
-        return t.cast(Response, returns.to_response(self, rv))
-
-    def preprocess_request(self) -> ft.ResponseReturnValue | None:
-        """Run the URL value preprocessors and the before-request functions.
-
-        :return: the first value that one of the latter returns.
-        """
-        return self._step(pipeline.preprocess)
-
-    def process_response(self, response: Response) -> Response:
-        """Run the after-request functions and save the session."""
-        return t.cast(Response, self._step(pipeline.process, response))
-
-    def do_teardown_request(self, exc: BaseException | None = _unset) -> None:
-        """Run the functions registered with `teardown_request`.
-
-        :param exc: the exception that ended the request; by default the one being handled.
-        """
-        self._step(pipeline.teardown_request, _handled(exc))
-
-    def do_teardown_appcontext(self, exc: BaseException | None = _unset) -> None:
-        """Run the functions registered with `teardown_appcontext`.
-
-        :param exc: the exception that ended the work; by default the one being handled.
-        """
-        ctx = _current.require_app_context()
-        drive(pipeline.teardown_appcontext(ctx, ThreadDriver(self), _handled(exc)))
 
     def app_context(self) -> AppContext:
         """Return a context in which this app is `current_app`; use it with ``with``."""
@@ -479,25 +370,19 @@ class Flask(App):
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
         return self.asgi_app(*args) if len(args) == 3 else self.wsgi_app(*args)
 
-    def _step(self, step: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]], *args: t.Any) -> t.Any:
-        """Run a step of the pipeline for the current request, in this thread."""
-        ctx = _current.require_request_context()
-        return drive(step(ctx, ThreadDriver(self), *args))
-
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)
 
     async def _end(self, ctx: AppContext, driver: t.Any, error: BaseException | None) -> None:
-        await pipeline.end(ctx, driver, error)
-
-
-def _handled(exc: BaseException | None) -> BaseException | None:
-    return sys.exc_info()[1] if exc is _unset else exc
+        await teardown.end(ctx, driver, error)
 
 
 async def _serve_asgi(app: weakref.ref[Flask], scope: t.Any, receive: t.Any, send: t.Any) -> None:
-    await t.cast(Flask, app())(scope, receive, send)
+    await t.cast("Flask", app())(scope, receive, send)
 
 
 #: The methods as they are here, to tell what a subclass, an instance or a patch overrides.
+_DECIDING = frozenset(
+    {*OVERRIDABLE, "create_url_adapter", "json", "response_class", "session_interface", "url_map"}
+)
 _OWN = {name: getattr(Flask, name) for name in (*OVERRIDABLE, "create_url_adapter", "wsgi_app")}

@@ -38,7 +38,7 @@ _unset: t.Any = object()
 F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 
-class ContextHost(drivers.DriverHost, t.Protocol):
+class ContextHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
     """What a context needs of its app."""
 
     name: str
@@ -47,7 +47,8 @@ class ContextHost(drivers.DriverHost, t.Protocol):
     request_class: type[Request]
     session_interface: SessionInterface
 
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None: ...
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the URL map."""
 
     async def _begin(self, ctx: AppContext, driver: drivers.Driver) -> None: ...
 
@@ -127,6 +128,9 @@ class AppContext:
     #: Whether the URL was matched already.
     matched = False
 
+    #: Whether what a view returned may be sent without a response object.
+    allows_plain = False
+
     @cached_property
     def g(self) -> _AppCtxGlobals:
         """The namespace that `asyncflask.g` reads; made when it is first asked for."""
@@ -184,7 +188,7 @@ class AppContext:
             if opened is None:
                 opened = interface.make_null_session(self.app)
             self._opened_session = opened
-        return t.cast(SessionMixin, self._opened_session)
+        return t.cast("SessionMixin", self._opened_session)
 
     @_session.setter
     def _session(self, value: SessionMixin | None) -> None:
@@ -203,7 +207,8 @@ class AppContext:
         if adapter is None:
             return
         try:
-            request.url_rule, request.view_args = adapter.match(return_rule=True)
+            request.url_rule, args = adapter.match(return_rule=True)
+            request.view_args = dict(args)
         except HTTPException as error:
             request.routing_exception = error
 
@@ -295,9 +300,7 @@ class AppContext:
         if self._request is None:
             return f"<{type(self).__name__} of {self.app.name}>"
         request = self._request
-        return (
-            f"<{type(self).__name__} {request.url!r} [{request.method}] of {self.app.name}>"
-        )
+        return f"<{type(self).__name__} {request.url!r} [{request.method}] of {self.app.name}>"
 
 
 class RequestContext(AppContext):
@@ -355,13 +358,13 @@ def copy_current_request_context(f: F) -> F:
             async with ctx.copy():
                 return await f(*args, **kwargs)
 
-        return t.cast(F, update_wrapper(task, f))
+        return t.cast("F", update_wrapper(task, f))
 
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
         with ctx.copy() as own:
             return own.app.ensure_sync(f)(*args, **kwargs)
 
-    return t.cast(F, update_wrapper(wrapper, f))
+    return t.cast("F", update_wrapper(wrapper, f))
 
 
 def has_request_context() -> bool:

@@ -21,14 +21,20 @@ from . import workers
 T = t.TypeVar("T")
 
 
-class DriverHost(t.Protocol):
-    """What a driver needs of the app."""
+class SyncHost(t.Protocol):
+    """What the thread driver needs of the app."""
 
-    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]: ...
+    def ensure_sync(self, func: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        """Make a handler of either kind callable from sync code."""
 
     def async_to_sync(
         self, func: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
-    ) -> t.Callable[..., t.Any]: ...
+    ) -> t.Callable[..., t.Any]:
+        """Make a coroutine function callable from sync code."""
+
+
+class PoolHost(t.Protocol):
+    """What the loop driver needs of the app."""
 
     def _pool(self) -> workers.Pool: ...
 
@@ -46,8 +52,9 @@ class Driver(t.Protocol):
 
 
 def is_async(func: t.Any) -> bool:
-    """Whether calling `func` gives a coroutine: ``async def``, also under `functools.partial`,
-    as a method, or as an object's ``__call__``.
+    """Whether calling `func` gives a coroutine.
+
+    ``async def`` does, also under `functools.partial`, as a method, or as an object's ``__call__``.
     """
     # PERF: the flag of a plain function decides in 60 ns, where `inspect` takes 600.
     if type(func) is types.FunctionType and func.__code__.co_flags & inspect.CO_COROUTINE:
@@ -68,8 +75,8 @@ def stays_on_loop(func: t.Any) -> bool:
 
 def is_awaitable(value: t.Any) -> bool:
     """Whether a handler's result has to be awaited."""
-    return hasattr(type(value), "__await__") or isinstance(value, types.GeneratorType) and (
-        inspect.isawaitable(value)
+    return hasattr(type(value), "__await__") or (
+        isinstance(value, types.GeneratorType) and (inspect.isawaitable(value))
     )
 
 
@@ -85,7 +92,7 @@ def drive(pipeline: t.Coroutine[t.Any, t.Any, T]) -> T:
     try:
         pipeline.send(None)
     except StopIteration as stop:
-        return t.cast(T, stop.value)
+        return t.cast("T", stop.value)
     pipeline.close()
     raise RuntimeError(
         f"{pipeline!r} waited for an event loop, but it was run in a thread that has none. Await"
@@ -98,7 +105,7 @@ class ThreadDriver:
 
     __slots__ = ("host",)
 
-    def __init__(self, host: DriverHost) -> None:
+    def __init__(self, host: SyncHost) -> None:
         self.host = host
 
     async def call(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -124,7 +131,7 @@ class LoopDriver:
 
     __slots__ = ("host", "lane")
 
-    def __init__(self, host: DriverHost, lane: workers.Lane | None = None) -> None:
+    def __init__(self, host: PoolHost, lane: workers.Lane | None = None) -> None:
         self.host = host
         self.lane = lane
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from werkzeug.routing import BaseConverter, Map, ValidationError
+from werkzeug.routing import BaseConverter, RuleFactory, ValidationError
+from werkzeug.routing import Map as MapBase
 from werkzeug.routing import Rule as RuleBase
-from werkzeug.routing.map import DEFAULT_CONVERTERS
+from werkzeug.routing.converters import DEFAULT_CONVERTERS
 
 #: A segment that is one variable, with a converter's name or without, and no arguments.
 _VARIABLE = re.compile(r"<(?:(?P<converter>[a-zA-Z_]\w*):)?(?P<name>[a-zA-Z_]\w*)>", re.ASCII)
@@ -44,7 +45,21 @@ class Rule(RuleBase):
         return {**super().get_empty_kwargs(), "stream_body": self.stream_body}
 
 
-def has_custom_converters(url_map: Map) -> bool:
+class Map(MapBase):
+    """A URL map: werkzeug's, which also counts its changes.
+
+    PERF: the matcher knows whether it is still right without a walk over all rules.
+    """
+
+    changes = 0
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """Add a rule, or the rules of a factory."""
+        super().add(rulefactory)
+        self.changes += 1
+
+
+def has_custom_converters(url_map: MapBase) -> bool:
     """Whether matching may call code that is not werkzeug's."""
     known = DEFAULT_CONVERTERS
     return any(known.get(name) is not kind for name, kind in url_map.converters.items())
@@ -73,9 +88,7 @@ class _Node:
             if (weight, regex) == (converter.weight, converter.regex):
                 return node
         node = _Node()
-        self.variable.append(
-            (converter.weight, converter.regex, re.compile(converter.regex), node)
-        )
+        self.variable.append((converter.weight, converter.regex, re.compile(converter.regex), node))
         self.variable.sort(key=lambda child: child[0])
         return node
 
@@ -98,7 +111,7 @@ class Matcher:
     """
 
     def __init__(self, url_map: Map) -> None:
-        self.size = len(url_map._rules)
+        self.changes = url_map.changes
         self._root = _Node()
         if url_map.host_matching or has_custom_converters(url_map):
             self._root.opaque = True

@@ -24,7 +24,7 @@ from .signals import before_render_template, template_rendered
 from .streams import stream_with_context
 
 
-class TemplateHost(drivers.DriverHost, t.Protocol):
+class TemplateHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
     """What rendering needs of the app."""
 
     template_context_processors: dict[str | None, list[Callable[[], t.Any]]]

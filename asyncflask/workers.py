@@ -1,12 +1,12 @@
-"""Worker threads, lanes and the portal: how sync and async code of one request meet.
+"""Worker threads and lanes: how sync and async code of one request meet.
 
 - A `Pool` belongs to one event loop. It owns the threads, started when work waits for them and
   ended when they have been idle.
 - A `Lane` belongs to one request: whatever sync code the request runs, runs in the lane's one
   thread. A *held* lane keeps its thread between two pieces of work; one that is not held gives
   it back after the first piece.
-- The portal is the way back: code in a lane's thread has a coroutine run on the loop with
-  `Lane.call_async` and, while it waits, does the sync work that this coroutine asks for. So no
+- The way back: code in a lane's thread has a coroutine run on the loop with `Lane.call_async`
+  and, while it waits, does the sync work that this coroutine asks for. So no
   nesting needs a second thread, and none can wait for ever.
 
 How results cross: a thread appends a callback to a deque and wakes the loop once; everything that
@@ -22,14 +22,15 @@ import os
 import threading
 import time
 import typing as t
-import weakref
 from collections import deque
+from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 
-import anyio
 import anyio.to_thread
+
+from .loops import Loop, running
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
 #: a busy server, short enough that a burst does not leave its threads behind.
@@ -51,97 +52,11 @@ class QueueFull(Exception):
     """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows."""
 
 
-class LaneCancelled(RuntimeError):
-    """Raised in sync code whose awaited coroutine was cancelled, as at a server's shutdown."""
-
-
 def carry_over(source: Context) -> None:
     """Make the context variables set in `source` current here."""
     for var, value in source.items():
         if var.get(_missing) is not value:
             var.set(value)
-
-
-class _TrioWaiter:
-    """The part of `asyncio.Future` that is used here, for other event loops."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._result: t.Any = None
-        self._error: BaseException | None = None
-
-    def done(self) -> bool:
-        return self._event.is_set()
-
-    def set_result(self, result: t.Any) -> None:
-        self._result = result
-        self._event.set()
-
-    def set_exception(self, error: BaseException) -> None:
-        self._error = error
-        self._event.set()
-
-    def __await__(self) -> t.Generator[t.Any, None, t.Any]:
-        with anyio.CancelScope(shield=True):
-            yield from self._event.wait().__await__()
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-
-class _Loop:
-    """What a pool needs of the event loop that it belongs to."""
-
-    def __init__(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.is_asyncio = False
-        else:
-            self.is_asyncio = True
-        if self.is_asyncio:
-            self.key: t.Any = loop
-            self.call_soon: t.Callable[..., t.Any] = loop.call_soon_threadsafe
-            self.call_later: t.Callable[..., t.Any] = loop.call_later
-            self.waiter: t.Callable[[], t.Any] = loop.create_future
-        else:
-            import trio
-
-            self.key = trio.lowlevel.current_trio_token()
-            self.call_soon = self.key.run_sync_soon
-            self.call_later = lambda _delay, func: func()
-            self.waiter = _TrioWaiter
-
-    def spawn(
-        self,
-        func: t.Callable[[], t.Coroutine[t.Any, t.Any, t.Any]],
-        context: Context,
-        done: t.Callable[[t.Any, BaseException | None], None],
-    ) -> None:
-        """Run a coroutine function in a task of its own; called on the loop's thread."""
-
-        async def task() -> None:
-            try:
-                result = await func()
-            except asyncio.CancelledError:
-                done(None, LaneCancelled("The event loop cancelled what this code waited for."))
-                raise
-            except BaseException as error:
-                done(None, error)
-            else:
-                done(result, None)
-
-        if self.is_asyncio:
-            running = self.key.create_task(task(), context=context)
-            _running.add(running)
-            running.add_done_callback(_running.discard)
-        else:
-            import trio
-
-            trio.lowlevel.spawn_system_task(task, context=context)
-
-
-_running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references
 
 
 class Job:
@@ -247,12 +162,18 @@ class Lane:
 
     def serve(self, job: Job | None) -> None:
         """Do this lane's work in the calling thread until it is released."""
-        previous, _thread.lane = current(), self
-        try:
+        with self.adopting_thread():
             while job is not None:
                 self._do(job)
                 jobs = self._jobs
                 job = None if jobs is None else self._parked(jobs)
+
+    @contextmanager
+    def adopting_thread(self) -> t.Iterator[None]:
+        """Make the calling thread this lane's for the time of a block."""
+        previous, _thread.lane = current(), self
+        try:
+            yield
         finally:
             _thread.lane = previous
 
@@ -281,7 +202,7 @@ class Lane:
     ) -> t.Any:
         """Run ``await func(*args, **kwargs)`` on the loop; called in the lane's thread.
 
-        :raises LaneCancelled: if the loop cancels it.
+        :raises LoopCancelled: if the loop cancels it.
         """
         outer, self._jobs = self._jobs, SimpleQueue()
         jobs, outcome, context = self._jobs, [None, None], copy_context()
@@ -304,7 +225,7 @@ class Lane:
         carry_over(context)
         result, error = outcome
         if error is not None:
-            raise t.cast(BaseException, error)
+            raise t.cast("BaseException", error)
         return result
 
 
@@ -317,7 +238,7 @@ class Pool:
     :param queue_limit: how many calls may wait for a thread (`SYNC_QUEUE_LIMIT`).
     """
 
-    def __init__(self, loop: _Loop, limit: int = 40, queue_limit: int = 1000) -> None:
+    def __init__(self, loop: Loop, limit: int = 40, queue_limit: int = 1000) -> None:
         self.loop, self.limit, self.queue_limit = loop, limit, queue_limit
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._threads: set[threading.Thread] = set()
@@ -367,20 +288,12 @@ class Pool:
 
     def _work(self) -> None:
         """The life of one worker thread."""
-        idle_since = time.monotonic()
         try:
-            while True:
-                try:
-                    job = self._queue.get(timeout=IDLE_SECONDS)
-                except Empty:
-                    if time.monotonic() - idle_since >= IDLE_SECONDS:
-                        return
-                    continue
-                if job is None:
-                    return
+            while (job := self._queue.get(timeout=IDLE_SECONDS)) is not None:
                 job.lane.serve(job)
-                idle_since = time.monotonic()
                 del job  # an idle thread keeps no request alive
+        except Empty:
+            pass
         finally:
             self._threads.discard(threading.current_thread())
 
@@ -404,6 +317,8 @@ class Pool:
         """Count threads that a held lane keeps while the loop works; from any thread."""
         with self._lock:
             self._parked += change
+        if change > 0 and self._queue.qsize():
+            self.post(self._relieve)
 
     def close(self) -> None:
         """Tell idle threads to end, and wait for them; from a thread that may block."""
@@ -419,148 +334,33 @@ class Pools:
     """An app's pools, one for each event loop that serves it."""
 
     def __init__(self) -> None:
-        self._pools: weakref.WeakKeyDictionary[t.Any, Pool] = weakref.WeakKeyDictionary()
+        self._pools: dict[t.Any, Pool] = {}
         self._pid = os.getpid()
 
     def here(self, limit: int, queue_limit: int) -> Pool:
         """Return the running loop's pool, made on first use."""
         if self._pid != os.getpid():  # a forked child has none of its parent's threads
             self.__init__()  # type: ignore[misc]
-        key = _loop_key()
+        key = running()
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(_Loop(), limit, queue_limit)
+            self._forget_closed()
+            pool = self._pools[key] = Pool(Loop(), limit, queue_limit)
         return pool
+
+    def _forget_closed(self) -> None:
+        """Drop the pools of event loops that are closed; their idle threads end by themselves."""
+        for key in [*self._pools]:
+            if getattr(key, "is_closed", bool)():
+                del self._pools[key]
 
     async def close(self) -> None:
         """End the threads of the running loop's pool."""
-        pool = self._pools.pop(_loop_key(), None)
+        pool = self._pools.pop(running(), None)
         if pool is not None:
             await anyio.to_thread.run_sync(pool.close)
-
-
-def _loop_key() -> t.Any:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio
-
-        return trio.lowlevel.current_trio_token()
-
-
-class _Background:
-    """The process's own event loop, for async code called where no server's loop is."""
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        ready = threading.Event()
-        threading.Thread(target=self._main, args=(ready,), name="asyncflask-loop", daemon=True).start()
-        ready.wait()
-
-    def _main(self, ready: threading.Event) -> None:
-        async def main() -> None:
-            self.pool = Pool(_Loop())
-            ready.set()
-            await asyncio.get_running_loop().create_future()
-
-        asyncio.run(main())
-
-
-_background: _Background | None = None
-_background_lock = threading.Lock()
-
-
-def background_pool() -> Pool:
-    """Return the pool of the process's background loop, which is started on first use."""
-    global _background
-    with _background_lock:
-        if _background is None or _background.pid != os.getpid():
-            _background = _Background()
-    return _background.pool
 
 
 def current() -> Lane | None:
     """Return the lane whose work the calling thread does, or None."""
     return getattr(_thread, "lane", None)
-
-
-def call_async(func: t.Callable[..., t.Awaitable[t.Any]], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
-    """Run ``await func(*args, **kwargs)`` from sync code and return its result.
-
-    In a lane's thread it runs on the lane's loop; anywhere else on the background loop.
-    """
-    lane = current()
-    if lane is not None:
-        return lane.call_async(func, *args, **kwargs)
-    _thread.lane = lane = Lane(background_pool())
-    try:
-        return lane.call_async(func, *args, **kwargs)
-    finally:
-        _thread.lane = None
-
-
-class PipeClosed(Exception):
-    """Raised in the writer of a `Pipe` whose reader went away."""
-
-
-class Pipe:
-    """Bytes from a lane's thread to the loop, with back-pressure.
-
-    What was written since the reader last looked is read as one piece, so small chunks coalesce
-    without ever waiting for one another.
-
-    :param pool: the pool of the writer's lane.
-    :param limit: how many bytes may wait; the writer blocks beyond.
-    """
-
-    def __init__(self, pool: Pool, limit: int = 65536) -> None:
-        self.pool, self.limit = pool, limit
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self._ended = self._closed = False
-        self._room = threading.Condition()
-        self._waiter: t.Any = None
-
-    def write(self, chunk: bytes) -> None:
-        """Add a chunk; in the writer's thread.
-
-        :raises PipeClosed: if the reader went away.
-        """
-        with self._room:
-            while self._size >= self.limit and not self._closed:
-                self._room.wait()
-            if self._closed:
-                raise PipeClosed
-            self._chunks.append(chunk)
-            self._size += len(chunk)
-        self.pool.post(self._wake)
-
-    def end(self) -> None:
-        """Say that nothing more is written; in the writer's thread."""
-        self._ended = True
-        self.pool.post(self._wake)
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    async def read(self) -> bytes | None:
-        """Return all that waits as soon as something does; None at the end."""
-        while not self._chunks:
-            if self._ended:
-                return None
-            self._waiter = self.pool.loop.waiter()
-            await self._waiter
-        with self._room:
-            chunk = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
-            self._chunks.clear()
-            self._size = 0
-            self._room.notify()
-        return chunk
-
-    def close(self) -> None:
-        """Go away as a reader: the writer's next `write` fails."""
-        with self._room:
-            self._closed = True
-            self._room.notify()

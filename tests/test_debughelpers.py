@@ -9,7 +9,7 @@ import flask
 import flask.debughelpers
 import pytest
 from jinja2 import BaseLoader, ChoiceLoader, DictLoader, FileSystemLoader, TemplateNotFound
-from werkzeug.exceptions import BadRequestKeyError, MethodNotAllowed
+from werkzeug.exceptions import BadRequestKeyError
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import EnvironBuilder
 
@@ -140,7 +140,9 @@ class TestTemplateLoading:
 
     def test_found_once(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
         text = self.explain(
-            app, caplog, [(DictLoader({}), app, ("", "/t/page.html", None)), (DictLoader({}), 7, None)]
+            app,
+            caplog,
+            [(DictLoader({}), app, ("", "/t/page.html", None)), (DictLoader({}), 7, None)],
         )
         assert "-> found ('/t/page.html')" in text
         assert "trying loader of 7" in text
@@ -178,10 +180,3 @@ def test_has_all_that_flask_has() -> None:
     for name, value in vars(flask.debughelpers).items():
         if getattr(value, "__module__", None) == "flask.debughelpers":
             assert hasattr(asyncflask.debughelpers, name), name
-
-
-def test_a_routing_exception_may_be_of_any_kind() -> None:
-    made = make_request()
-    made.routing_exception = MethodNotAllowed()
-    with pytest.raises(AttributeError):
-        FormDataRoutingRedirect(made)

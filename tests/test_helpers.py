@@ -134,7 +134,7 @@ class TestAbort:
 
     def test_with_an_aborter_that_returns(self) -> None:
         class Silent(Aborter):
-            def __call__(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:  # type: ignore[misc]
+            def __call__(self, *args: t.Any, **kwargs: t.Any) -> t.NoReturn:
                 return  # type: ignore[misc]
 
         class Own(Flask):

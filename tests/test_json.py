@@ -171,7 +171,7 @@ class TestDefaultProvider:
         assert provider.dumps(value) == '{"b": "\\u00e4", "a": 1}'
         provider.ensure_ascii = False
         assert provider.dumps(value) == '{"b": "ä", "a": 1}'
-        provider.default = lambda o: "x"  # type: ignore[method-assign]
+        provider.default = lambda o: "x"
         assert provider.dumps({1}) == '"x"'
         assert provider.default is not _default
 

@@ -264,7 +264,7 @@ class TestMisuse:
         with pytest.raises(RuntimeError, match="'stream_with_context' can only be used"):
             stream_with_context(make())
         with pytest.raises(RuntimeError, match="'stream_with_context' can only be used"):
-            stream_with_context(make)()
+            t.cast("t.Any", stream_with_context(make))()
 
     def test_nothing_to_iterate_over(self) -> None:
         with pytest.raises(TypeError, match="not int"):
@@ -313,7 +313,7 @@ class TestInViews:
 
         @app.get("/async")
         async def async_() -> t.Any:
-            return Response(stream_with_context(make))() if False else stream_with_context(make())
+            return Response(stream_with_context(make()))
 
         client = app.test_client()
         for path in ("/sync", "/async"):

@@ -79,7 +79,7 @@ class RequestBody(io.RawIOBase):
 
     def _write_to_disk(self, chunk: bytes) -> None:
         if not self._on_disk:
-            memory = t.cast(io.BytesIO, self._held)
+            memory = t.cast("io.BytesIO", self._held)
             self._held = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `release`
             self._held.write(memory.getbuffer())
             self._on_disk = True
@@ -94,7 +94,7 @@ class RequestBody(io.RawIOBase):
             self.cut_off = self.complete = True
             return b""
         self.complete = not message.get("more_body", False)
-        return t.cast(bytes, message.get("body", b""))
+        return t.cast("bytes", message.get("body", b""))
 
     async def disconnected(self) -> None:
         """Return when the client has left; what it still sends is dropped."""

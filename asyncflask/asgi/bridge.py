@@ -6,9 +6,11 @@ async views that they reach run on this server's loop.
 
 from __future__ import annotations
 
+import typing as t
+
+from ..wrappers import Response
 from .body import SMALL_BYTES
 from .http import Exchange
-from ..wrappers import Response
 
 
 class BridgedExchange(Exchange):
@@ -22,6 +24,6 @@ class BridgedExchange(Exchange):
 
     def _call(self) -> Response:
         """Call the WSGI application up to its first chunk; in the lane's thread."""
-        response = Response.from_app(self.app.wsgi_app, self.request.environ)
+        response = t.cast("Response", Response.from_app(self.app.wsgi_app, self.request.environ))
         response.direct_passthrough = True  # its context is the inner request's business
         return response

@@ -9,19 +9,21 @@ the client leaves.
 from __future__ import annotations
 
 import typing as t
-from functools import partial
 
 import anyio
 from werkzeug.exceptions import InternalServerError, ServiceUnavailable
 
-from .. import _current, debug
+from .. import _current
 from ..ctx import AppContext
-from ..dispatch import pipeline
+from ..dispatch import pipeline, teardown
 from ..dispatch.plan import runs_in_thread
+from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
-from ..workers import Lane, Pipe, PipeClosed, QueueFull, carry_over
+from ..pipes import Pipe, PipeClosed
+from ..workers import Lane, QueueFull, carry_over
 from ..wrappers.response import encode
 from .body import SMALL_BYTES, RequestBody
+from .failure import debug_page
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -51,6 +53,7 @@ class Exchange:
         self.request = app.request_class.from_scope(scope, self.body)
         self.request.json_module = app.json
         self.ctx = AppContext(app, request=self.request)
+        self.ctx.allows_plain = True
 
     async def send(self, message: Message) -> None:
         """Send a message, and remember that the response has begun."""
@@ -121,6 +124,10 @@ class Exchange:
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
+        if type(response) in PLAIN:
+            kind, body = plain_body(self.app, response)
+            await self._send_whole(200, [(b"content-type", kind)], body)
+            return
         holds = pipeline.holds_context(response)
         error = self.ctx.error
         try:
@@ -129,12 +136,16 @@ class Exchange:
             error = raised
             raise
         finally:
-            with anyio.CancelScope(shield=True):
-                try:
-                    await self.close(response)
-                finally:
-                    if holds:
-                        await self.run(pipeline.finish, error)
+            if holds or response._on_close or hasattr(response.response, "close"):
+                await self._finish(response, holds, error)
+
+    async def _finish(self, response: t.Any, holds: bool, error: BaseException | None) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.close(response)
+            finally:
+                if holds:
+                    await self.run(teardown.finish, error)
 
     async def close(self, response: t.Any) -> None:
         """Close the response's body and call its `call_on_close` functions."""
@@ -234,26 +245,24 @@ class Exchange:
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug:
-            await self._send_debug_page(error)
+            headers, page = debug_page(self.app, self.request, error)
+            await self._send_whole(500, headers, page)
         else:
             await self.send_page(InternalServerError())
 
     async def send_page(self, error: t.Any, *headers: tuple[bytes, bytes]) -> None:
         """Send an HTTP error's own page."""
-        await self._send_whole(
-            error.code, b"text/html; charset=utf-8", error.get_body().encode(), *headers
-        )
-
-    async def _send_debug_page(self, error: Exception) -> None:
-        kind, page = debug_page(self.app, self.request, error)
-        await self._send_whole(500, kind, page)
+        kind = (b"content-type", b"text/html; charset=utf-8")
+        await self._send_whole(error.code, [kind, *headers], error.get_body().encode())
 
     async def _send_whole(
-        self, status: int, kind: bytes, body: bytes, *headers: tuple[bytes, bytes]
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> None:
-        own = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers]
-        await self.send({"type": "http.response.start", "status": status, "headers": own})
-        await self.send({"type": "http.response.body", "body": body})
+        length = (b"content-length", b"%d" % len(body))
+        start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
+        await self.send(start)
+        shown = b"" if self.scope["method"] == "HEAD" else body
+        await self.send({"type": "http.response.body", "body": shown})
 
 
 def _pump(response: t.Any, pipe: Pipe) -> None:
@@ -275,7 +284,7 @@ def _pump(response: t.Any, pipe: Pipe) -> None:
 
 def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
-    return bool(
+    return type(response) not in PLAIN and bool(
         not response.is_sequence or response._on_close or pipeline.holds_context(response)
     )
 
@@ -291,8 +300,3 @@ def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:
     relative = "location" in headers or "content-location" in headers
     complete = response.get_wsgi_headers(request.environ if relative else {})
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in complete]
-
-
-def debug_page(app: t.Any, request: t.Any, error: Exception) -> tuple[bytes, bytes]:
-    """Render an unhandled exception for whoever asked: HTML for browsers, else plain text."""
-    return b"text/plain; charset=utf-8", repr(error).encode()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-import threading
 import typing as t
 from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from contextlib import nullcontext
 
 import anyio
+import anyio.from_thread
 import click
 
 R = t.TypeVar("R")
 
 
-async def _wait_for(awaitable: Awaitable[R]) -> R:
-    return await awaitable
+async def _wait_for(awaitable: Awaitable[R], command: click.Context | None) -> R:
+    # click finds the current command by thread, which may be another one here.
+    with nullcontext() if command is None else command.scope(cleanup=False):
+        return await awaitable
 
 
 def complete(awaitable: Awaitable[R]) -> R:
@@ -23,37 +25,15 @@ def complete(awaitable: Awaitable[R]) -> R:
 
     It runs on an event loop of its own, in this thread, so that Ctrl+C cancels it and its
     ``finally`` blocks run. Where this thread's loop is running already (a CLI runner in an async
-    test), it runs in another thread, with the same context variables.
+    test), it runs in another thread. Context variables are seen in both.
     """
-    run = functools.partial(anyio.run, _wait_for, awaitable)
+    command = click.get_current_context(silent=True)
     try:
         anyio.get_cancelled_exc_class()
     except RuntimeError:  # no loop runs in this thread, of whatever library
-        return run()
-    return _in_thread(run)
-
-
-def _in_thread(call: Callable[[], R]) -> R:
-    outcome: list[R] = []
-    failure: list[BaseException] = []
-    command = click.get_current_context(silent=True)  # a thread-local: carry it over
-
-    def work() -> None:
-        try:
-            if command is None:
-                outcome.append(call())
-            else:
-                with command.scope(cleanup=False):
-                    outcome.append(call())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=copy_context().run, args=(work,))
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
+        return anyio.run(_wait_for, awaitable, command)
+    with anyio.from_thread.start_blocking_portal() as portal:
+        return portal.call(_wait_for, awaitable, command)
 
 
 def completing(f: Callable[..., t.Any]) -> Callable[..., t.Any]:

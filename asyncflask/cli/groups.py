@@ -222,7 +222,13 @@ class FlaskGroup(AppGroup):
         if asks_help or (self.no_args_is_help and not args):
             for option in (env_file_option, app_option):
                 option.handle_parse_result(ctx, {}, [])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except BaseException:
+            # click closes a context that it has entered. This one it has not, and to list the
+            # app's commands for a help page, the app's context was pushed.
+            ctx.close()
+            raise
 
 
 def _complain(message: str) -> None:

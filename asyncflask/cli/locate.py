@@ -50,11 +50,22 @@ def find_best_app(module: ModuleType) -> t.Any:
         factory = getattr(module, name, None)
         if inspect.isfunction(factory) and isinstance(app := _ask(module, factory, name), App):
             return app
+    for name, value in vars(module).items():
+        _refuse_flask(value, f"{module.__name__}:{name}")
     raise NoAppException(
         f"Module '{module.__name__}' has no app: no variable that holds one, and no function"
         f" 'create_app' or 'make_app' that returns one. If it has another name, add it:"
         f" '{module.__name__}:name'."
     )
+
+
+def _refuse_flask(value: t.Any, path: str) -> None:
+    """Say what to do where somebody has an app, but of Flask."""
+    if any(cls.__module__.startswith("flask.") for cls in type(value).__mro__):
+        raise NoAppException(
+            f"{path!r} is an app of the real Flask. Either run 'asyncflask --as-flask ...', which"
+            " makes 'import flask' mean asyncflask, or write 'from asyncflask import Flask'."
+        )
 
 
 def _ask(module: ModuleType, factory: Callable[..., t.Any], name: str) -> t.Any:
@@ -100,6 +111,7 @@ def find_app_by_string(module: ModuleType, app_name: str) -> t.Any:
         found = _call(found, args, kwargs)
     if isinstance(found, App):
         return found
+    _refuse_flask(found, f"{module.__name__}:{app_name}")
     raise NoAppException(
         f"'{module.__name__}:{app_name}' is not an app: it gave an object of type"
         f" {type(found).__name__!r}."

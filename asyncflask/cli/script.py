@@ -14,7 +14,8 @@ from ..config import get_debug_flag, get_load_dotenv
 from .complete import complete, completing
 from .locate import NoAppException, locate_app, prepare_import
 
-F = t.TypeVar("F", bound=Callable[..., t.Any])
+Callback: t.TypeAlias = Callable[..., t.Any]
+F = t.TypeVar("F", bound=Callback)
 
 #: The files that are tried when no app is named, in this order.
 DEFAULT_APP_FILES = ("wsgi.py", "app.py")
@@ -112,17 +113,36 @@ def with_appcontext(f: F) -> F:
 class AppGroup(click.Group):
     """A click group whose commands run in the app's context, and may be ``async def``."""
 
-    def command(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+    @t.overload
+    def command(self, __func: Callback) -> click.Command: ...
+
+    @t.overload
+    def command(self, *args: t.Any, **kwargs: t.Any) -> Callable[[Callback], click.Command]: ...
+
+    def command(
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> Callable[[Callback], click.Command] | click.Command:
         """Register a command, as `click.Group.command` does.
 
         :param with_appcontext: given as False, the callback runs outside of the app's context.
         """
         wrap = with_appcontext if kwargs.pop("with_appcontext", True) else completing
         if args and callable(args[0]):  # @group.command, without parentheses
-            return super().command(wrap(args[0]), *args[1:], **kwargs)
-        register = super().command(*args, **kwargs)
+            made: click.Command = super().command(wrap(args[0]))
+            return made
+        register: Callable[[Callback], click.Command] = super().command(*args, **kwargs)
         return lambda f: register(wrap(f))
 
-    def group(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+    @t.overload
+    def group(self, __func: Callback) -> click.Group: ...
+
+    @t.overload
+    def group(self, *args: t.Any, **kwargs: t.Any) -> Callable[[Callback], click.Group]: ...
+
+    def group(
+        self, *args: t.Any, **kwargs: t.Any
+    ) -> Callable[[Callback], click.Group] | click.Group:
         """Register a subgroup, as `click.Group.group` does: again an `AppGroup`, by default."""
-        return super().group(*args, **{"cls": AppGroup, **kwargs})
+        kwargs.setdefault("cls", AppGroup)
+        made: Callable[[Callback], click.Group] | click.Group = super().group(*args, **kwargs)
+        return made

@@ -22,7 +22,9 @@ def traceback_text(exc: BaseException, redactor: Redactor, bounded: Bounded) -> 
             if room <= 0:
                 lines.append("...\n")
                 break
-            lines.append(redactor.text(line[: room + redactor.longest]))
+            # Of code only literals are masked, of messages everything that looks like a secret.
+            mask = redactor.source if line.lstrip(" |").startswith('File "') else redactor.text
+            lines.append(mask(line[: room + redactor.longest]))
             room -= len(line)
         return "".join(lines)
 

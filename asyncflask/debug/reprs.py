@@ -13,6 +13,8 @@ from .redaction import MASK, Redactor
 
 #: Characters of one value: several lines on the page, more than anybody reads.
 LONGEST = 1000
+#: Characters of one text, so that its length fits behind.
+LONGEST_TEXT = 900
 #: Items of one container.
 MOST = 20
 #: Levels of containers in containers; with `MOST`, 8,000 values at the very most.
@@ -58,12 +60,10 @@ class _Repr(reprlib.Repr):
         self.maxlong = 200
         self._redactor = redactor
 
-    def shorten(self, text: str) -> str:
+    def shorten(self, text: str, limit: int = LONGEST) -> str:
         """Mask the secrets of `text` and cut what is too long."""
-        redactor = self._redactor
-        window = text[: LONGEST + redactor.longest]
-        masked = redactor.text(window)
-        return masked if len(text) <= LONGEST else masked[:LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
+        masked = self._redactor.text(text[: limit + self._redactor.longest])
+        return masked if len(text) <= limit else masked[:limit] + "\N{HORIZONTAL ELLIPSIS}"
 
     def repr1(self, x: t.Any, level: int) -> str:
         """Return a repr, by the exact type; one bad item does not spoil the rest."""
@@ -85,8 +85,8 @@ class _Repr(reprlib.Repr):
         return self._beginning(x)
 
     def _beginning(self, x: str | bytes) -> str:
-        text = self.shorten(repr(x[: LONGEST + self._redactor.longest]))
-        return text if len(x) <= LONGEST else f"{text} ({len(x):,} in all)"
+        text = self.shorten(repr(x[: LONGEST_TEXT + self._redactor.longest]), LONGEST_TEXT)
+        return text if len(x) <= LONGEST_TEXT else f"{text} ({len(x):,} in all)"
 
     def repr_dict(self, x: dict[t.Any, t.Any], level: int) -> str:
         """Return the repr of the first items, with the values of secret names masked."""

@@ -9,7 +9,7 @@ from werkzeug.routing import RoutingException
 
 from ..ctx import AppContext
 from ..drivers import Driver
-from .steps import run_step
+from .steps import step
 
 
 async def handle_http(ctx: AppContext, driver: Driver, error: HTTPException) -> t.Any:
@@ -34,9 +34,7 @@ async def handle_user(ctx: AppContext, driver: Driver, error: Exception) -> t.An
     ):
         error.show_exception = True
     if isinstance(error, HTTPException) and not app.trap_http_exception(error):
-        return await run_step(
-            ctx, driver, "handle_http_exception", handle_http, error, handling=error
-        )
+        return await step(ctx, "handle_http_exception", handle_http, error)(ctx, driver, error)
     handler = app._find_error_handler(error, ctx.request.blueprints)
     if handler is None:
         raise error

@@ -13,34 +13,22 @@ innermost first on the way out, each list reversed on the way out.
 from __future__ import annotations
 
 import typing as t
-from itertools import chain
 
 from werkzeug.exceptions import InternalServerError
 
 from ..ctx import AppContext
 from ..drivers import Driver
 from ..sessions import SecureCookieSessionInterface
-from blinker import Signal
 from ..signals import (
-    appcontext_popped,
     appcontext_pushed,
-    appcontext_tearing_down,
     got_request_exception,
     request_finished,
     request_started,
-    request_tearing_down,
 )
-from ..wrappers import Response
 from . import errors
-from .returns import make_response
-from .steps import run_step
-
-
-async def notify(signal: Signal, ctx: AppContext, driver: Driver, **values: t.Any) -> None:
-    """Send a signal, where anybody listens."""
-    if signal.receivers:
-        app = ctx.app
-        await driver.call(signal.send, app, _async_wrapper=app.ensure_sync, **values)
+from .returns import PLAIN, has_session_cookie, is_plain, make_response
+from .steps import notify, step
+from .teardown import finish
 
 
 async def begin(ctx: AppContext, driver: Driver) -> None:
@@ -58,32 +46,35 @@ async def begin(ctx: AppContext, driver: Driver) -> None:
         ctx.match()
 
 
-async def respond(ctx: AppContext, driver: Driver) -> Response:
+async def respond(ctx: AppContext, driver: Driver) -> t.Any:
     """Handle the request; what nothing handles becomes a 500, or is raised if it propagates."""
     try:
         await begin(ctx, driver)
-        response = await run_step(ctx, driver, "full_dispatch_request", full_dispatch)
+        response = await step(ctx, "full_dispatch_request", full_dispatch)(ctx, driver)
     except Exception as error:
         ctx.error = error
-        response = await run_step(
-            ctx, driver, "handle_exception", handle_exception, error, handling=error
-        )
-    return t.cast(Response, response)
+        response = await step(ctx, "handle_exception", handle_exception, error)(ctx, driver, error)
+    return response
 
 
 async def full_dispatch(ctx: AppContext, driver: Driver) -> t.Any:
     """Preprocess, dispatch and finalize, with errors given to their handlers."""
-    ctx.app._got_first_request = True
+    app = ctx.app
+    if not app._got_first_request:
+        app._got_first_request = True
     try:
-        await notify(request_started, ctx, driver)
-        value = await run_step(ctx, driver, "preprocess_request", preprocess)
+        if request_started.receivers:
+            await notify(request_started, ctx, driver)
+        value = await step(ctx, "preprocess_request", preprocess)(ctx, driver)
         if value is None:
-            value = await run_step(ctx, driver, "dispatch_request", dispatch)
+            value = await step(ctx, "dispatch_request", dispatch)(ctx, driver)
     except Exception as error:
-        value = await run_step(
-            ctx, driver, "handle_user_exception", errors.handle_user, error, handling=error
+        value = await step(ctx, "handle_user_exception", errors.handle_user, error)(
+            ctx, driver, error
         )
-    return await run_step(ctx, driver, "finalize_request", finalize, value)
+    if is_plain(ctx, value):
+        return value
+    return await step(ctx, "finalize_request", finalize)(ctx, driver, value)
 
 
 async def handle_exception(ctx: AppContext, driver: Driver, error: Exception) -> t.Any:
@@ -98,12 +89,12 @@ async def handle_exception(ctx: AppContext, driver: Driver, error: Exception) ->
     if errors.propagates(app):
         raise error
     info = (type(error), error, error.__traceback__)
-    await run_step(ctx, driver, "log_exception", _log, info, handling=error)
+    await step(ctx, "log_exception", _log, error)(ctx, driver, info)
     server_error: t.Any = InternalServerError(original_exception=error)
     handler = app._find_error_handler(server_error, ctx.request.blueprints)
     if handler is not None:
         server_error = await driver.call_handling(error, handler, server_error)
-    return await run_step(ctx, driver, "finalize_request", finalize, server_error, True)
+    return await step(ctx, "finalize_request", finalize)(ctx, driver, server_error, True)
 
 
 async def _log(ctx: AppContext, driver: Driver, info: t.Any) -> None:
@@ -149,9 +140,9 @@ async def finalize(
 
     :param from_error_handler: log errors of the processing instead of raising them.
     """
-    response = await run_step(ctx, driver, "make_response", make_response, value)
+    response = await step(ctx, "make_response", make_response)(ctx, driver, value)
     try:
-        response = await run_step(ctx, driver, "process_response", process, response)
+        response = await step(ctx, "process_response", process)(ctx, driver, response)
         await notify(request_finished, ctx, driver, response=response)
     except Exception:
         if not from_error_handler:
@@ -181,84 +172,12 @@ async def save_session(ctx: AppContext, driver: Driver, response: t.Any) -> None
     app = ctx.app
     interface = app.session_interface
     if type(interface) is SecureCookieSessionInterface:
-        if ctx._opened_session is None and not ctx.request.has_cookies:
+        if ctx._opened_session is None and not has_session_cookie(ctx):
             return  # never asked for, and there is none to refresh
         if not interface.is_null_session(ctx._session):
             interface.save_session(app, ctx._session, response)
     elif not interface.is_null_session(ctx._session):
         await driver.call(interface.save_session, app, ctx._session, response)
-
-
-async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
-    """Run the teardown functions, all of them, and close what the request opened.
-
-    :raises BaseException: what one of them raised; several come in a group.
-    """
-    failed: list[BaseException] = []
-    if ctx.has_request:
-        step = run_step(ctx, driver, "do_teardown_request", teardown_request, error)
-        await _collect(failed, step)
-        await _collect(failed, _close(ctx, driver))
-    if ctx._shared is None:
-        step = run_step(ctx, driver, "do_teardown_appcontext", teardown_appcontext, error)
-        await _collect(failed, step)
-        await _collect(failed, notify(appcontext_popped, ctx, driver))
-    raise_collected(failed)
-
-
-async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
-    """`end` for a handled request: an error that the app wants ignored is not passed on."""
-    if error is not None and ctx.app.should_ignore_error(error):
-        error = None
-    await end(ctx, driver, error)
-
-
-async def _close(ctx: AppContext, driver: Driver) -> None:
-    request = ctx.request
-    if "files" in request.__dict__:
-        await driver.call(request.close)
-    if request._body is not None:
-        request._body.release()
-
-
-async def teardown_request(
-    ctx: AppContext, driver: Driver, error: BaseException | None
-) -> None:
-    """Run the functions registered with `teardown_request`."""
-    failed: list[BaseException] = []
-    registered = ctx.app.teardown_request_funcs
-    if registered:
-        for name in chain(ctx.request.blueprints, (None,)):
-            for func in reversed(registered.get(name, ())):
-                await _collect(failed, driver.call(func, error))
-    await _collect(failed, notify(request_tearing_down, ctx, driver, exc=error))
-    raise_collected(failed)
-
-
-async def teardown_appcontext(
-    ctx: AppContext, driver: Driver, error: BaseException | None
-) -> None:
-    """Run the functions registered with `teardown_appcontext`."""
-    failed: list[BaseException] = []
-    for func in reversed(ctx.app.teardown_appcontext_funcs):
-        await _collect(failed, driver.call(func, error))
-    await _collect(failed, notify(appcontext_tearing_down, ctx, driver, exc=error))
-    raise_collected(failed)
-
-
-async def _collect(failed: list[BaseException], step: t.Awaitable[t.Any]) -> None:
-    try:
-        await step
-    except BaseException as error:
-        failed.append(error)
-
-
-def raise_collected(failed: list[BaseException]) -> None:
-    """Raise what the callbacks raised: one as it is, several as a group."""
-    if len(failed) == 1:
-        raise failed[0]
-    if failed:
-        raise BaseExceptionGroup("Several teardown functions failed.", failed)
 
 
 def holds_context(response: t.Any) -> bool:
@@ -267,13 +186,19 @@ def holds_context(response: t.Any) -> bool:
     A file that is passed through needs no context: like a finished body, it is sent after the
     teardown, as under WSGI.
     """
+    if type(response) in PLAIN:
+        return False
     if getattr(response, "asgi_app", None) is not None:
         return True
     return response.is_streamed and not response.direct_passthrough
 
 
-async def complete(ctx: AppContext, driver: Driver) -> Response:
-    """Handle the request and, unless its response is streamed, tear its context down."""
+async def complete(ctx: AppContext, driver: Driver) -> t.Any:
+    """Handle the request and, unless its response is streamed, tear its context down.
+
+    :return: the response; or, if the server's side allows for it, a plain value that is sent as it
+        is (`returns.is_plain`).
+    """
     try:
         response = await respond(ctx, driver)
     except BaseException as error:

@@ -42,6 +42,4 @@ def _hooks(app: t.Any, blueprints: list[str]) -> t.Iterator[t.Callable[..., t.An
         app.teardown_request_funcs,
     ):
         if registry:
-            yield from chain.from_iterable(
-                registry.get(name, ()) for name in (*blueprints, None)
-            )
+            yield from chain.from_iterable(registry.get(name, ()) for name in (*blueprints, None))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
+
+from blinker import Signal
 
 from ..ctx import AppContext
 from ..drivers import Driver
@@ -41,21 +44,32 @@ def find_overridden(app: t.Any, own: t.Mapping[str, t.Any]) -> frozenset[str]:
     )
 
 
-async def run_step(
+def step(
     ctx: AppContext,
-    driver: Driver,
     name: str,
-    own: t.Callable[..., t.Awaitable[t.Any]],
-    *args: t.Any,
+    own: t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]],
     handling: BaseException | None = None,
-) -> t.Any:
-    """Run the step `own`, or the app's method `name` where it is overridden.
+) -> t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]:
+    """Return the step `own`, or what runs the app's method `name` where it is overridden.
+
+    Either takes the context, the driver and the step's own arguments.
 
     :param handling: the error that the step handles, if any.
     """
-    if name not in ctx.app._overridden:
-        return await own(ctx, driver, *args)
+    return partial(_run_override, name, handling) if name in ctx.app._overridden else own
+
+
+async def _run_override(
+    name: str, handling: BaseException | None, ctx: AppContext, driver: Driver, *args: t.Any
+) -> t.Any:
     method = getattr(ctx.app, name)
     if handling is not None:
         return await driver.call_handling(handling, method, *args)
     return await driver.call(method, *args)
+
+
+async def notify(signal: Signal, ctx: AppContext, driver: Driver, **values: t.Any) -> None:
+    """Send a signal, where anybody listens."""
+    if signal.receivers:
+        app = ctx.app
+        await driver.call(signal.send, app, _async_wrapper=app.ensure_sync, **values)

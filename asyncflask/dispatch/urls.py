@@ -43,7 +43,7 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
     elif app.subdomain_matching:
         subdomain = _subdomain(host, server_name)
     return t.cast(
-        MapAdapter,
+        "MapAdapter",
         url_map.bind(
             server_name,
             script_name=request.root_path,
@@ -100,7 +100,7 @@ def url_for(
         )
     except BuildError as error:
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
-        return t.cast(str, app.handle_url_build_error(error, endpoint, values))
+        return t.cast("str", app.handle_url_build_error(error, endpoint, values))
     if anchor is None:
         return url
     return f"{url}#{quote(anchor, safe=_ANCHOR_SAFE)}"

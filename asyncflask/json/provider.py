@@ -216,9 +216,12 @@ class DefaultJSONProvider(JSONProvider):
         :param kwargs: the items of a dict, in place of `args`.
         :raises TypeError: if both kinds are given.
         """
-        obj = self._prepare_response_obj(args, kwargs)
-        layout: dict[str, t.Any]
-        layout = {"separators": (",", ":")} if self._is_compact() else {"indent": 2}
-        text = self.dumps(obj, **layout) + "\n"
+        text = self.response_text(self._prepare_response_obj(args, kwargs))
         made: Response = self._app.response_class(text, mimetype=self.mimetype)
         return made
+
+    def response_text(self, obj: t.Any) -> str:
+        """Return the text that `response` sends for a value."""
+        layout: dict[str, t.Any]
+        layout = {"separators": (",", ":")} if self._is_compact() else {"indent": 2}
+        return self.dumps(obj, **layout) + "\n"

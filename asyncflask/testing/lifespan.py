@@ -50,8 +50,8 @@ class Lifespan:
         self._message = ""
         self._taken = 0  # messages that the app has received
         self._foreign = False  # it answered as if this were no lifespan at all
-        self._settled = anyio.Event()  # the phase is no longer "starting"
-        self._stopping = anyio.Event()
+        self._settled: anyio.Event  # the phase is no longer "starting", or no longer "stopping"
+        self._stopping: anyio.Event
         self._task: DetachedTask | None = None
 
     async def startup(self) -> None:
@@ -59,6 +59,7 @@ class Lifespan:
 
         :raises LifespanError: if the app says that its startup failed, or raises in it.
         """
+        self._settled, self._stopping = anyio.Event(), anyio.Event()
         self._task = task = DetachedTask(self._run, "lifespan")
         try:
             await self._settled.wait()
@@ -108,11 +109,10 @@ class Lifespan:
         self._taken += 1
         if self._taken == 1:
             return {"type": "lifespan.startup"}
-        if self._taken == 2:
-            await self._stopping.wait()
-            return {"type": "lifespan.shutdown"}
-        await anyio.sleep_forever()
-        raise AssertionError("unreachable")
+        if self._taken > 2:
+            await anyio.sleep_forever()
+        await self._stopping.wait()
+        return {"type": "lifespan.shutdown"}
 
     async def _send(self, message: Message) -> None:
         step = (self._phase, message["type"])
@@ -123,7 +123,8 @@ class Lifespan:
                 f" here: {[kind for phase, kind in _STEPS if phase == self._phase]}."
             )
         self._phase = _STEPS[step]
-        self._message = message.get("message", "")
+        if self._phase == "failed":
+            self._message = message.get("message", "")
         self._settled.set()
 
 

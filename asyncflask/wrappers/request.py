@@ -30,9 +30,11 @@ class Body(t.Protocol):
     """Where a request made from a scope has its body from; `asgi.body` is the one there is."""
 
     @property
-    def reader(self) -> io.BufferedIOBase: ...
+    def reader(self) -> io.BufferedIOBase:
+        """The body as a file that ends where the body ends."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Let go of what the body was kept in."""
 
 
 def _limit(name: str, config: str, doc: str) -> t.Any:
@@ -126,13 +128,15 @@ class Request(RequestBase):
     def environ(self) -> WSGIEnvironment:  # type: ignore[override]
         """The WSGI environ (PEP 3333); under ASGI made from the scope on first access."""
         if self.scope is None or self._body is None:
-            raise RuntimeError("This request was made from nothing: it has neither environ nor scope.")
+            raise RuntimeError(
+                "This request was made from nothing: it has neither environ nor scope."
+            )
         environ = environ_from_scope(self.scope, self._body.reader)
         environ["werkzeug.request"] = self
         return environ
 
     @cached_property
-    def stream(self) -> t.IO[bytes]:  # type: ignore[override]
+    def stream(self) -> t.IO[bytes]:
         """The body as a file: bounded by `max_content_length`, and never a cut-off body's start.
 
         :raises RequestEntityTooLarge: (413) if the body is declared or found to be too long.
@@ -141,12 +145,12 @@ class Request(RequestBase):
         if self._body is None:
             return super().stream
         limit = self.max_content_length
-        reader = t.cast(t.IO[bytes], self._body.reader)
+        reader = t.cast("t.IO[bytes]", self._body.reader)
         if limit is None:
             return reader
         if (self.content_length or 0) > limit:
             raise RequestEntityTooLarge
-        return t.cast(t.IO[bytes], LimitedStream(reader, limit, is_max=True))
+        return t.cast("t.IO[bytes]", LimitedStream(reader, limit, is_max=True))
 
     @property
     def path_info(self) -> str:
@@ -156,12 +160,14 @@ class Request(RequestBase):
         path: str = self.scope["path"]
         return path.removeprefix(self.root_path) if self.root_path else path
 
-    @property
-    def has_cookies(self) -> bool:
-        """Whether the request has a `Cookie` header."""
+    def may_have_cookie(self, name: str) -> bool:
+        """Whether a cookie of this name may have been sent: False is certain, True is not."""
         if self.scope is None:
-            return "HTTP_COOKIE" in self.environ
-        return any(name == b"cookie" for name, _ in self.scope["headers"])
+            return name in self.environ.get("HTTP_COOKIE", "")
+        for header, value in self.scope["headers"]:
+            if header == b"cookie" and name.encode() in value:
+                return True
+        return False
 
     @property
     def want_form_data_parsed(self) -> bool:
@@ -176,7 +182,7 @@ class Request(RequestBase):
     max_form_memory_size = _limit(
         "max_form_memory_size",
         "MAX_FORM_MEMORY_SIZE",
-        "Bytes that one field of a multipart form may have; beyond it, 413. Defaults to the config.",
+        "Bytes that one field of a multipart form may have; beyond it, 413. Defaults to config.",
     )
     max_form_parts = _limit(
         "max_form_parts",
@@ -187,7 +193,7 @@ class Request(RequestBase):
     @property
     def endpoint(self) -> str | None:
         """The endpoint that the URL matched, or None."""
-        return None if self.url_rule is None else t.cast(str, self.url_rule.endpoint)
+        return None if self.url_rule is None else t.cast("str", self.url_rule.endpoint)
 
     @property
     def blueprint(self) -> str | None:
@@ -227,4 +233,3 @@ class Request(RequestBase):
             if ctx is not None and ctx.app.debug:
                 raise
             raise BadRequest from error
-

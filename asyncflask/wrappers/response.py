@@ -6,7 +6,7 @@ import typing as t
 
 from werkzeug.wrappers import Response as ResponseBase
 
-from .. import _current, json, workers
+from .. import _current, json, portal
 
 
 class Response(ResponseBase):
@@ -33,7 +33,7 @@ class Response(ResponseBase):
         ctx = _current.app_context()
         if ctx is None:
             return super().max_cookie_size
-        return t.cast(int, ctx.app.config["MAX_COOKIE_SIZE"])
+        return t.cast("int", ctx.app.config["MAX_COOKIE_SIZE"])
 
     @property
     def is_async(self) -> bool:
@@ -43,14 +43,14 @@ class Response(ResponseBase):
     def iter_encoded(self) -> t.Iterator[bytes]:
         """Iterate over the body as bytes; an async one is awaited on a loop, piece by piece."""
         if self.is_async:
-            return iterate_from_sync(t.cast(t.Any, self.response))
+            return iterate_from_sync(t.cast("t.Any", self.response))
         return super().iter_encoded()
 
     def close(self) -> None:
         """Close the body, and call what `call_on_close` registered."""
         aclose = getattr(self.response, "aclose", None)
         if aclose is not None:
-            workers.call_async(aclose)
+            portal.call_async(aclose)
         super().close()
 
 
@@ -65,10 +65,10 @@ def iterate_from_sync(body: t.AsyncIterable[str | bytes]) -> t.Iterator[bytes]:
     try:
         while True:
             try:
-                yield encode(workers.call_async(iterator.__anext__))
+                yield encode(portal.call_async(iterator.__anext__))
             except StopAsyncIteration:
                 return
     finally:
         aclose = getattr(iterator, "aclose", None)
         if aclose is not None:
-            workers.call_async(aclose)
+            portal.call_async(aclose)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .. import workers
+from .. import portal
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -17,7 +17,7 @@ def collected(response: t.Any, environ: WSGIEnvironment) -> t.Any:
     asgi_app = getattr(response, "asgi_app", None)
     if asgi_app is not None:
         known = hasattr(asgi_app, "raw_headers")
-        start, body = workers.call_async(_collect, asgi_app, _scope(environ))
+        start, body = portal.call_async(_collect, asgi_app, _scope(environ))
         response.asgi_app = None
         response.response = [body]
         if not known:

@@ -6,7 +6,7 @@ import typing as t
 from contextvars import Context, copy_context
 
 from ..ctx import AppContext
-from ..dispatch import pipeline
+from ..dispatch import pipeline, teardown
 from ..drivers import ThreadDriver, drive
 from .collect import collected
 
@@ -17,9 +17,7 @@ if t.TYPE_CHECKING:
 PRESERVE = "werkzeug.debug.preserve_context"
 
 
-def serve(
-    app: t.Any, environ: WSGIEnvironment, start_response: StartResponse
-) -> t.Iterable[bytes]:
+def serve(app: t.Any, environ: WSGIEnvironment, start_response: StartResponse) -> t.Iterable[bytes]:
     """Handle one request; async handlers run on the process's background loop.
 
     A streamed body's context lives until the body is exhausted or closed.
@@ -42,7 +40,7 @@ def serve(
             environ[PRESERVE](ctx)
         try:
             if not streamed:
-                drive(pipeline.finish(ctx, driver, error))
+                drive(teardown.finish(ctx, driver, error))
         finally:
             ctx._leave()
 
@@ -86,7 +84,7 @@ class _StreamedBody:
     def _finish(self, error: BaseException | None) -> None:
         if self._open:
             self._open = False
-            self._context.run(drive, pipeline.finish(self._ctx, self._driver, error))
+            self._context.run(drive, teardown.finish(self._ctx, self._driver, error))
 
     def __del__(self) -> None:
         if self._open:  # a test client's response that nobody read or closed

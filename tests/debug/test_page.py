@@ -384,6 +384,13 @@ class TestText:
         assert text.endswith("ValueError: bad: 7\n")
         assert "^^^" not in text.splitlines()[-1]
 
+    def test_code_stays_readable(self) -> None:
+        source = "def f(session):\n    raise ValueError(f'session={session}')\nf(session='abc')\n"
+        text = render_text(caught(lambda: compiled(source, "/app/t.py")))
+        assert "raise ValueError(f'session={session}')" in text
+        assert "ValueError: session=●●●●●●\n" in text
+        assert "abc" not in text.partition("/app/t.py")[2].replace("'abc')\\n", "")
+
     def test_is_cut_if_huge(self) -> None:
         assert len(render_text(ValueError("x" * 10_000_000))) < 250_000
         group = ExceptionGroup("g", [ValueError("x" * 100_000)] * 10)

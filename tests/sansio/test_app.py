@@ -137,10 +137,11 @@ def test_make_timedelta() -> None:
 
 def test_name_of_a_script(make_app: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     main = sys.modules["__main__"]
+    app = make_app("__main__", root_path="/srv", instance_path="/srv")
     monkeypatch.setattr(main, "__file__", "/srv/shop.v2.py", raising=False)
-    assert make_app("__main__").name == "shop.v2"
+    assert app.name == "shop.v2"
     monkeypatch.delattr(main, "__file__")
-    assert make_app("__main__").name == "__main__"
+    assert app.name == "__main__"
 
 
 def test_name_is_settable(app: App) -> None:

@@ -223,9 +223,14 @@ class TestErrors:
         with pytest.raises(LookupError, match="boom"):
             await AsyncClient(http(app)).get("/")
         chunks: list[bytes] = []
-        with pytest.raises(LookupError, match="boom"):
+
+        async def read() -> None:
             async with AsyncClient(http(app)).stream("GET", "/") as response:
-                chunks.extend([chunk async for chunk in _chunks(response, into=chunks)])
+                async for chunk in response.aiter_raw():
+                    chunks.append(chunk)  # noqa: PERF401  # up to the error
+
+        with pytest.raises(LookupError, match="boom"):
+            await read()
         assert chunks == [b"one"]
         with pytest.raises(httpx.RemoteProtocolError):
             await AsyncClient(http(app), raise_app_exceptions=False).get("/")
@@ -292,7 +297,7 @@ class TestErrors:
     )
     @pytest.mark.parametrize("offered", [False, True])
     async def test_messages_out_of_order(self, messages: list[str], offered: bool) -> None:
-        known = {
+        known: dict[str, Message] = {
             "start": {"type": "http.response.start", "status": 200},
             "body": {"type": "http.response.body", "more_body": True},
             "last": {"type": "http.response.body"},

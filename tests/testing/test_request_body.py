@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from asyncflask.testing import AsyncClient
 
-from .apps import body, hello, http, settle, start
+from .apps import body, hello, http, receive_types, settle, start
 
 pytestmark = pytest.mark.anyio
 
@@ -146,7 +146,7 @@ class TestRequestBody:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             with anyio.CancelScope() as scope_:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(receive)
+                    group.start_soon(receive_types, receive, 1)
                     await settle()
                     scope_.cancel()
             go.set()
@@ -178,7 +178,7 @@ class TestRequestBody:
 
     @pytest.mark.parametrize("started", [False, True])
     async def test_failure_of_the_iterable_is_a_disconnect(self, started: bool) -> None:
-        seen: list[Message] = []
+        seen: list[str] = []
 
         async def chunks() -> AsyncIterator[bytes]:
             yield b"one"
@@ -187,19 +187,38 @@ class TestRequestBody:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             if started:
                 await start(send)
-            for _ in range(3):
-                seen.append(await receive())
+            seen.extend(await receive_types(receive, 3))
             raise ValueError("because of that")
 
         for raise_app_exceptions in (True, False):
             client = AsyncClient(http(app), raise_app_exceptions=raise_app_exceptions)
             with pytest.raises(LookupError, match="the client's own"):
                 await client.post("/", content=chunks())
-        assert [m["type"] for m in seen] == [
-            "http.request",
-            "http.disconnect",
-            "http.disconnect",
-        ] * 2
+        assert (
+            seen
+            == [
+                "http.request",
+                "http.disconnect",
+                "http.disconnect",
+            ]
+            * 2
+        )
+
+    @pytest.mark.parametrize("streamed", [False, True])
+    async def test_after_the_last_message_comes_the_disconnect(self, streamed: bool) -> None:
+        seen: list[str] = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"one"
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await start(send)
+            seen.extend(await receive_types(receive, 3 if streamed else 2))
+
+        content = chunks() if streamed else b"one"
+        async with AsyncClient(http(app)).stream("POST", "/", content=content):
+            await settle()
+        assert seen == ["http.request"] * (1 + streamed) + ["http.disconnect"]
 
     async def test_failure_of_the_iterable_ends_a_deaf_app(self) -> None:
         async def chunks() -> AsyncIterator[bytes]:

@@ -146,13 +146,16 @@ class TestResponse:
                 async for chunk in receive_chunk:
                     yield chunk
 
-        async with AsyncClient(http(echo)).stream("POST", "/", content=chunks()) as response:
-            async with aclosing(chunks_of(response)) as answers:
-                async with send_chunk:
-                    for question in (b"one", b"two", b"three"):
-                        await send_chunk.send(question)
-                        assert await anext(answers) == question
-                assert [chunk async for chunk in answers] == []
+        client = AsyncClient(http(echo))
+        async with (
+            client.stream("POST", "/", content=chunks()) as response,
+            aclosing(chunks_of(response)) as answers,
+        ):
+            for question in (b"one", b"two", b"three"):
+                await send_chunk.send(question)
+                assert await anext(answers) == question
+            send_chunk.close()
+            assert [chunk async for chunk in answers] == []
 
     async def test_head_and_empty_ones(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,88 @@
+"""The end of a context: teardown functions, signals, and what the request opened."""
+
+from __future__ import annotations
+
+import typing as t
+from itertools import chain
+
+from ..ctx import AppContext
+from ..drivers import Driver
+from ..signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
+from .steps import notify, step
+
+
+async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """Run the teardown functions, all of them, and close what the request opened.
+
+    :raises BaseException: what one of them raised; several come in a group.
+    """
+    failed: list[BaseException] = []
+    if ctx.has_request:
+        ending = step(ctx, "do_teardown_request", teardown_request)(ctx, driver, error)
+        await _collect(failed, ending)
+        if "files" in vars(ctx.request):
+            await _collect(failed, driver.call(ctx.request.close))
+    if ctx._shared is None:
+        ending = step(ctx, "do_teardown_appcontext", teardown_appcontext)(ctx, driver, error)
+        await _collect(failed, ending)
+        await _collect(failed, notify(appcontext_popped, ctx, driver))
+    raise_collected(failed)
+
+
+def has_end(ctx: AppContext) -> bool:
+    """Whether the end of a request has anything to do."""
+    app = ctx.app
+    return bool(
+        app.teardown_request_funcs
+        or app.teardown_appcontext_funcs
+        or app._overridden
+        or request_tearing_down.receivers
+        or appcontext_tearing_down.receivers
+        or appcontext_popped.receivers
+        or "files" in vars(ctx.request)
+    )
+
+
+async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """`end` for a handled request: an error that the app wants ignored is not passed on."""
+    if not has_end(ctx):
+        return
+    if error is not None and ctx.app.should_ignore_error(error):
+        error = None
+    await end(ctx, driver, error)
+
+
+async def teardown_request(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """Run the functions registered with `teardown_request`."""
+    failed: list[BaseException] = []
+    registered = ctx.app.teardown_request_funcs
+    if registered:
+        for name in chain(ctx.request.blueprints, (None,)):
+            for func in reversed(registered.get(name, ())):
+                await _collect(failed, driver.call(func, error))
+    await _collect(failed, notify(request_tearing_down, ctx, driver, exc=error))
+    raise_collected(failed)
+
+
+async def teardown_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
+    """Run the functions registered with `teardown_appcontext`."""
+    failed: list[BaseException] = []
+    for func in reversed(ctx.app.teardown_appcontext_funcs):
+        await _collect(failed, driver.call(func, error))
+    await _collect(failed, notify(appcontext_tearing_down, ctx, driver, exc=error))
+    raise_collected(failed)
+
+
+async def _collect(failed: list[BaseException], ending: t.Awaitable[t.Any]) -> None:
+    try:
+        await ending
+    except BaseException as error:
+        failed.append(error)
+
+
+def raise_collected(failed: list[BaseException]) -> None:
+    """Raise what the callbacks raised: one as it is, several as a group."""
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise BaseExceptionGroup("Several teardown functions failed.", failed)
