@@ -96,6 +96,13 @@ class _AppCtxGlobals:
         return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
 
 
+class NoRequest(RuntimeError, AttributeError):
+    """Raised when a context is asked for its request and carries none.
+
+    An `AttributeError` too, so that `hasattr` and `getattr` with a default tell without raising.
+    """
+
+
 class AppContext:
     """What is current for one app, and for one request if there is one.
 
@@ -169,7 +176,7 @@ class AppContext:
         :raises RuntimeError: if this context carries none.
         """
         if self._request is None:
-            raise RuntimeError(_current.NO_REQUEST)
+            raise NoRequest(_current.NO_REQUEST)
         return self._request
 
     @property

@@ -16,7 +16,7 @@ import types
 import typing as t
 from functools import partial
 
-from . import workers
+from . import _current, workers
 
 T = t.TypeVar("T")
 
@@ -57,8 +57,9 @@ def is_async(func: t.Any) -> bool:
     ``async def`` does, also under `functools.partial`, as a method, or as an object's ``__call__``.
     """
     # PERF: the flag of a plain function decides in 60 ns, where `inspect` takes 600.
-    if type(func) is types.FunctionType and func.__code__.co_flags & inspect.CO_COROUTINE:
-        return True
+    if type(func) is types.FunctionType:
+        marked = "_is_coroutine_mark" in func.__dict__  # inspect.markcoroutinefunction
+        return marked or bool(func.__code__.co_flags & inspect.CO_COROUTINE)
     if inspect.iscoroutinefunction(func):
         return True
     if isinstance(func, partial):
@@ -135,10 +136,16 @@ class LoopDriver:
         self.host = host
         self.lane = lane
 
-    def open_lane(self) -> workers.Lane:
-        """Return the lane, which keeps its thread until `close`."""
+    def open_lane(self, held: bool = True) -> workers.Lane:
+        """Return the lane, which the context then knows too.
+
+        :param held: whether a lane that is made now keeps its thread until `close`.
+        """
         if self.lane is None:
-            self.lane = workers.Lane(self.host._pool(), held=True)
+            self.lane = workers.Lane(self.host._pool(), held=held)
+            ctx = _current.context.get(None)
+            if ctx is not None:
+                ctx._lane = self.lane
         return self.lane
 
     async def call(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:

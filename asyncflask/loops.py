@@ -47,13 +47,9 @@ class Loop:
     """What a pool needs of the event loop that it belongs to."""
 
     def __init__(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.is_asyncio = False
-        else:
-            self.is_asyncio = True
+        self.is_asyncio = not _on_trio()
         if self.is_asyncio:
+            loop = asyncio.get_running_loop()
             self.key: t.Any = loop
             self.call_soon: t.Callable[..., t.Any] = loop.call_soon_threadsafe
             self.call_later: t.Callable[..., t.Any] = loop.call_later
@@ -106,3 +102,47 @@ def running() -> t.Any:
         import trio
 
         return trio.lowlevel.current_trio_token()
+
+
+class Interrupt:
+    """A block that another task can end early, once.
+
+    On asyncio the block's task is cancelled as `asyncio.Task.cancel` does it: what is awaited
+    raises, and the ``finally`` clauses on the way out may await as usual. (A cancel scope would
+    cancel those too.) On trio, whose code expects just that, it is a cancel scope.
+    """
+
+    def __init__(self) -> None:
+        self.triggered = False
+        self._task = None if _on_trio() else asyncio.current_task()
+        self._scope = anyio.CancelScope() if self._task is None else None
+
+    def trigger(self) -> None:
+        """End the block, if it has not ended."""
+        self.triggered = True
+        if self._task is not None:
+            self._task.cancel()
+        elif self._scope is not None:
+            self._scope.cancel()
+
+    def __enter__(self) -> Interrupt:
+        if self._scope is not None:
+            self._scope.__enter__()
+        return self
+
+    def __exit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> bool:
+        if self._scope is not None:
+            return self._scope.__exit__(kind, error, trace)
+        task, self._task = self._task, None  # from here on, `trigger` does nothing
+        if task is None or not self.triggered:
+            return False
+        task.uncancel()
+        return isinstance(error, asyncio.CancelledError)
+
+
+def _on_trio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False

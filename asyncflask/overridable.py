@@ -17,6 +17,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect
 
 from . import _current, portal
 from . import typing as ft
+from .asgi.body import read_for_loop
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import errors, pipeline, returns, teardown
 from .drivers import ThreadDriver, drive, is_async
@@ -43,7 +44,7 @@ class OverridableSteps(App):
         Where no server's loop is waiting (a WSGI server, a script), one loop of the process's own
         is used. Context variables go both ways.
         """
-        return partial(portal.call_async, func)
+        return partial(portal.call_async, _with_body, func)
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise what matching the request's URL raised.
@@ -151,6 +152,16 @@ class OverridableSteps(App):
         """Run a step of the pipeline for the current request, in this thread."""
         ctx = _current.require_request_context()
         return drive(step(ctx, ThreadDriver(self), *args))
+
+
+async def _with_body(
+    func: t.Callable[..., t.Awaitable[t.Any]], /, *args: t.Any, **kwargs: t.Any
+) -> t.Any:
+    """Await ``func(...)`` once the body of the current request can be read without waiting."""
+    ctx = _current.request_context()
+    if ctx is not None:
+        await read_for_loop(ctx.request, ctx.app.config)
+    return await func(*args, **kwargs)
 
 
 def _handled(exc: BaseException | None) -> BaseException | None:

@@ -7,7 +7,7 @@ import os
 import threading
 import typing as t
 
-from . import workers
+from . import _current, workers
 from .loops import Loop
 from .workers import Lane, Pool
 
@@ -56,5 +56,12 @@ def call_async(
     if lane is not None:
         return lane.call_async(func, *args, **kwargs)
     lane = Lane(background_pool())
+    ctx = _current.context.get(None)
+    if ctx is not None and ctx._lane is None:
+        ctx._lane = lane  # so that sync code of what is awaited comes back to this thread
     with lane.adopting_thread():
-        return lane.call_async(func, *args, **kwargs)
+        try:
+            return lane.call_async(func, *args, **kwargs)
+        finally:
+            if ctx is not None and ctx._lane is lane:
+                ctx._lane = None

@@ -9,8 +9,8 @@ import typing as t
 import click
 
 from . import cli
+from .cli.children import is_child
 from .cli.listener import ServerError
-from .cli.reloader import is_child
 from .cli.server import serve as serve
 from .config import get_debug_flag, get_load_dotenv
 
@@ -18,7 +18,6 @@ from .config import get_debug_flag, get_load_dotenv
 WITHOUT_EFFECT = frozenset(
     {
         "passthrough_errors",
-        "processes",
         "reloader_interval",
         "reloader_type",
         "request_handler",
@@ -28,7 +27,7 @@ WITHOUT_EFFECT = frozenset(
 )
 #: What both take.
 FOLLOWED = frozenset(
-    {"exclude_patterns", "extra_files", "ssl_context", "use_debugger", "use_reloader"}
+    {"exclude_patterns", "extra_files", "processes", "ssl_context", "use_debugger", "use_reloader"}
 )
 
 
@@ -50,8 +49,9 @@ def run_app(
     :param load_dotenv: whether ``.env`` and ``.flaskenv`` are loaded. ``FLASK_DEBUG`` counts then.
     :param options: those of `werkzeug.serving.run_simple`: ``use_reloader`` (by default in debug
         mode), ``use_debugger`` (error pages for developers, by default in debug mode),
-        ``extra_files``, ``exclude_patterns`` and ``ssl_context`` are followed; the others, except
-        ``static_files``, are accepted and have no effect.
+        ``extra_files``, ``exclude_patterns``, ``processes`` (a number of workers) and
+        ``ssl_context`` are followed; the others, except ``static_files``, are accepted and have
+        no effect.
     :raises TypeError: if an option is not known.
     """
     if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
@@ -110,6 +110,7 @@ def _run(app: t.Any, host: str, port: int, options: dict[str, t.Any]) -> None:
         greet=greet,
         debug=app.debug,
         reload=options.get("use_reloader", app.debug),
+        workers=options.get("processes", 1),
         cert=options.get("ssl_context"),
         extra_files=options.get("extra_files") or (),
         exclude_patterns=options.get("exclude_patterns") or (),

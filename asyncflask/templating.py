@@ -17,6 +17,7 @@ from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
 from . import _current, drivers
+from ._current import _default_template_ctx_processor
 from .debughelpers import Attempt, Found, explain_template_loading_attempts
 from .sansio.app import App
 from .sansio.scaffold import Scaffold
@@ -41,19 +42,6 @@ class TemplateHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
 
 #: A template's name, a template, or several of either, of which the first that exists is meant.
 TemplateName = str | Template | list[str | Template]
-
-
-def _default_template_ctx_processor() -> dict[str, t.Any]:
-    """Give every template `g` and `request` themselves, which are faster than their proxies.
-
-    `session` stays a proxy: to read it is what marks it as accessed.
-    """
-    names: dict[str, t.Any] = {}
-    if (ctx := _current.app_context()) is not None:
-        names["g"] = ctx.g
-    if (ctx := _current.request_context()) is not None:
-        names["request"] = ctx.request
-    return names
 
 
 class Environment(BaseEnvironment):

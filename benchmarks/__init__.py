@@ -1,0 +1,1 @@
+"""What asyncflask costs, beside its peers."""

@@ -86,7 +86,7 @@ def flask() -> t.Any:
     app = real.Flask(__name__)
     app.add_url_rule("/str", view_func=lambda: TEXT, endpoint="text")
     app.add_url_rule("/json", view_func=lambda: DATA, endpoint="data")
-    app.add_url_rule("/user/<int:id>", view_func=lambda id: str(id), endpoint="user")
+    app.add_url_rule("/user/<int:id>", view_func=lambda **args: str(args["id"]), endpoint="user")
     app.add_url_rule("/sync", view_func=lambda: TEXT, endpoint="sync")
     return app
 

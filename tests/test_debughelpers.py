@@ -151,11 +151,13 @@ class TestTemplateLoading:
 
     def test_found_twice(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
         loader = ChoiceLoader([DictLoader({})])
+        vars(loader)["_private"] = "value"
         found = ("", None, None)
         text = self.explain(app, caplog, [(loader, app, found), (loader, app, found)])
         assert "-> found ('<string>')" in text
         assert "Warning: " in text
         assert "loaders:" not in text  # not a list of simple values
+        assert "_private" not in text
 
     def test_in_a_blueprints_view(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
         blueprint = Blueprint("front", "some_app.front", template_folder="nowhere")

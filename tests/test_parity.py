@@ -28,12 +28,12 @@ import asyncflask
 
 #: What is not as in Flask, on purpose: a pattern for the fact, and the reason.
 ALLOWED = {
-    "*.url_rule_class": "a subclass of werkzeug's Rule that tells our matcher of a change",
-    "app.Flask().url_rule_class": "the same",
+    "*.url_map_class": "a subclass of werkzeug's Map that tells our matcher of a change",
+    "*.url_rule_class": "a subclass of werkzeug's Rule, for the same",
     "ctx.*Context(request)": "keyword-only: the context of a request that came over ASGI",
     "ctx.*Context(session)": "keyword-only, as for `request`",
     "ctx.RequestContext().session": "opened when it is asked for; Flask's has to be pushed before",
-    "views.View.dispatch_request([ak]*args)": "a view that overrides it may take URL variables",
+    "views.View.dispatch_request(*args)": "a view that overrides it may take URL variables",
     "*.[FT]": "a type variable, for annotations inside the module only",
     "*.T_*": "a type variable, for annotations inside the module only",
 }

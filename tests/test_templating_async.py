@@ -135,6 +135,31 @@ class TestAsync:
         assert threads[0] is threading.current_thread()
         assert threads[1] is not threading.current_thread()
 
+    async def test_sync_processors_share_the_requests_thread(self, app: Flask) -> None:
+        threads: list[threading.Thread] = []
+
+        @app.before_request
+        def before() -> None:
+            threads.append(threading.current_thread())
+
+        @app.context_processor
+        def inject() -> dict[str, t.Any]:
+            threads.append(threading.current_thread())
+            return {}
+
+        @app.teardown_request
+        def teardown(error: BaseException | None) -> None:
+            threads.append(threading.current_thread())
+
+        @app.get("/")
+        async def index() -> str:
+            return await render_template_async("text.txt", name="x")
+
+        async with app.async_client() as client:
+            assert (await client.get("/")).text == "x"
+        assert len(threads) == 3
+        assert len({*threads}) == 1
+
     async def test_signals_of_both_kinds(self, app: Flask) -> None:
         after = record(app, template_rendered)
 

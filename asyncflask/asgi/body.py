@@ -7,6 +7,7 @@ Who reads, and where:
 
 - Ahead, on the loop, before a handler runs: `read_ahead`, up to a bound that its caller chooses.
   What is beyond `MEMORY_BYTES` lies in a temporary file.
+- Ahead, before sync code has a coroutine run on the loop: `read_for_loop`, which both use.
 - On demand, in a lane's thread: the `reader` fetches the next message through the portal. One
   message at a time, so the client is held back by the server's flow control.
 - On demand, on the loop, for a view with ``stream_body=True``: ``async for chunk in
@@ -23,6 +24,7 @@ import anyio.to_thread
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .. import workers
+from ..wrappers import Request
 
 Receive = t.Callable[[], t.Awaitable[t.MutableMapping[str, t.Any]]]
 
@@ -48,14 +50,19 @@ class RequestBody(io.RawIOBase):
     :param receive: the connection's ``receive``.
     """
 
+    #: Bytes that may be read; beyond it, 413.
+    limit: int | None = None
+
     def __init__(self, scope: t.Mapping[str, t.Any], receive: Receive) -> None:
         self._receive = receive
         self._held: t.IO[bytes] = io.BytesIO()
         self._held_bytes = 0
         self._on_disk = False
         self._rest = b""
+        self._taken = 0
         self.cut_off = False
-        self.complete = not _declares_body(scope["headers"])
+        self.declared = _declared_length(scope["headers"])
+        self.complete = self.declared == 0
         self._buffered: BodyReader | None = None
 
     @property
@@ -67,15 +74,16 @@ class RequestBody(io.RawIOBase):
 
     async def read_ahead(self, limit: int) -> None:
         """Receive until the body is complete or more than `limit` bytes are held."""
-        held = self._held
+        position = self._held.tell()
+        self._held.seek(0, io.SEEK_END)
         while not self.complete and self._held_bytes <= limit:
             chunk = await self.next_message()
             self._held_bytes += len(chunk)
             if self._held_bytes > MEMORY_BYTES:
                 await anyio.to_thread.run_sync(self._write_to_disk, chunk)
             else:
-                held.write(chunk)
-        self._held.seek(0)
+                self._held.write(chunk)
+        self._held.seek(position)
 
     def _write_to_disk(self, chunk: bytes) -> None:
         if not self._on_disk:
@@ -117,8 +125,14 @@ class RequestBody(io.RawIOBase):
         if not self._rest:
             self._rest = self._held.read(size) or self._wait_for_more()
         taken, self._rest = self._rest[:size], self._rest[size:]
+        self._count(taken)
         buffer[: len(taken)] = taken
         return len(taken)
+
+    def _count(self, taken: bytes) -> None:
+        self._taken += len(taken)
+        if self.limit is not None and self._taken > self.limit:
+            raise RequestEntityTooLarge
 
     def _wait_for_more(self) -> bytes:
         chunk = b""
@@ -141,10 +155,12 @@ class RequestBody(io.RawIOBase):
         """
         while held := (self._rest or self._held.read(SMALL_BYTES)):
             self._rest = b""
+            self._count(held)
             yield held
         while not self.complete:
             chunk = await self.next_message()
             if chunk:
+                self._count(chunk)
                 yield chunk
         self._check_whole(b"")
 
@@ -160,15 +176,36 @@ class BodyReader(io.BufferedReader):
 
     raw: RequestBody
 
+    @property
+    def asgi_body(self) -> RequestBody:
+        """What this reads: so that a request made from an environ finds it again."""
+        return self.raw
+
     def __aiter__(self) -> t.AsyncIterator[bytes]:
         return self.raw.chunks()
 
 
-def _declares_body(headers: t.Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a body follows (RFC 9112 section 6.3)."""
+def _declared_length(headers: t.Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Return how long the body will be; None if only its end tells (RFC 9112 section 6.3)."""
+    length: int | None = 0
     for name, value in headers:
-        if name == b"content-length" and value != b"0":
-            return True
         if name == b"transfer-encoding":
-            return True
-    return False
+            return None
+        if name == b"content-length":
+            length = int(value) if value.isdigit() else None
+    return length
+
+
+async def read_for_loop(request: Request, config: t.Mapping[str, t.Any]) -> None:
+    """Read a request's body ahead, as far as an async handler may use it without `await`.
+
+    Nothing is read for a route with ``stream_body=True``, nor of a body that is declared to be
+    longer than the limit: what reads it gets 413.
+    """
+    body = request.asgi_body
+    if body is None or body.complete or getattr(request.url_rule, "stream_body", False):
+        return
+    limit = config["MAX_CONTENT_LENGTH"]
+    bound = config["MAX_BUFFERED_BODY"] if limit is None else limit
+    if (body.declared or 0) <= bound:
+        await body.read_ahead(bound)

@@ -16,6 +16,11 @@ from .http import Exchange
 class BridgedExchange(Exchange):
     """One request that is handed to ``app.wsgi_app`` as a WSGI request."""
 
+    async def serve(self) -> None:
+        """Handle the request; its context is made below the middleware, by the WSGI entry."""
+        self.current = None
+        await super().serve()
+
     async def _handle(self) -> Response:
         self.in_thread = True
         await self.body.read_ahead(SMALL_BYTES)

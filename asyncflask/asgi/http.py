@@ -19,10 +19,11 @@ from ..dispatch import pipeline, teardown
 from ..dispatch.plan import runs_in_thread
 from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
+from ..loops import Interrupt
 from ..pipes import Pipe, PipeClosed
 from ..workers import Lane, QueueFull, carry_over
 from ..wrappers.response import encode
-from .body import SMALL_BYTES, RequestBody
+from .body import SMALL_BYTES, RequestBody, read_for_loop
 from .failure import debug_page
 
 Message = t.MutableMapping[str, t.Any]
@@ -47,13 +48,13 @@ class Exchange:
         self.app, self.scope, self.receive, self._send = app, scope, receive, send
         self.body = RequestBody(scope, receive)
         self.started = False
-        self.lane: Lane | None = None
         self.driver = LoopDriver(app)
         self.in_thread = False
         self.request = app.request_class.from_scope(scope, self.body)
         self.request.json_module = app.json
         self.ctx = AppContext(app, request=self.request)
         self.ctx.allows_plain = True
+        self.current: AppContext | None = self.ctx
 
     async def send(self, message: Message) -> None:
         """Send a message, and remember that the response has begun."""
@@ -79,15 +80,12 @@ class Exchange:
         return result
 
     def open_lane(self) -> Lane:
-        """Return the request's lane, which the context knows too."""
-        if self.lane is None:
-            self.lane = self.driver.lane or Lane(self.app._pool())
-            self.driver.lane = self.ctx._lane = self.lane
-        return self.lane
+        """Return the lane of this request's sync code."""
+        return self.driver.open_lane(held=False)
 
     async def serve(self) -> None:
         """Handle the request and send its response."""
-        token = _current.context.set(self.ctx)
+        token = _current.context.set(self.current)
         try:
             await self._serve()
         except Exception as error:
@@ -109,18 +107,11 @@ class Exchange:
         """Run the pipeline and return its response."""
         self.in_thread = runs_in_thread(self.ctx)
         if not self.body.complete:
-            await self.body.read_ahead(SMALL_BYTES if self.in_thread else self._bound())
+            if self.in_thread:
+                await self.body.read_ahead(SMALL_BYTES)
+            else:
+                await read_for_loop(self.request, self.app.config)
         return await self.run(pipeline.complete)
-
-    def _bound(self) -> int:
-        """Return how many bytes of the body to read ahead for async handlers."""
-        rule, config = self.request.url_rule, self.app.config
-        if getattr(rule, "stream_body", False):
-            return -1
-        limit = config["MAX_CONTENT_LENGTH"]
-        bound: int = config["MAX_BUFFERED_BODY"] if limit is None else limit
-        declared = next((v for k, v in self.scope["headers"] if k == b"content-length"), b"0")
-        return -1 if not declared.isdigit() or int(declared) > bound else bound
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
@@ -185,27 +176,30 @@ class Exchange:
         """Send a body chunk by chunk, until its end or until the client leaves."""
         error: BaseException | None = None
         async with anyio.create_task_group() as group:
-            if self.body.complete:
-                group.start_soon(self._cancel_when_gone, group.cancel_scope)
-            try:
-                async for chunk in chunks:
-                    if chunk:
-                        await self.send(
-                            {"type": "http.response.body", "body": chunk, "more_body": True}
-                        )
-                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-            except Exception as raised:  # NOTE: raised below, so that the group does not wrap it
-                error = raised
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await chunks.aclose()
+            with Interrupt() as interrupt:
+                if self.body.complete:
+                    group.start_soon(self._interrupt_when_gone, interrupt)
+                try:
+                    await self._send_chunks(chunks)
+                except Exception as raised:  # NOTE: raised below, so that no group wraps it
+                    error = raised
+            with anyio.CancelScope(shield=True):
+                await chunks.aclose()
             group.cancel_scope.cancel()
         if error is not None and not (self.body.cut_off and isinstance(error, OSError)):
             raise error
 
-    async def _cancel_when_gone(self, scope: anyio.CancelScope) -> None:
+    async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
+        async for chunk in chunks:
+            if self.body.cut_off:
+                return
+            if chunk:
+                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _interrupt_when_gone(self, interrupt: Interrupt) -> None:
         await self.body.disconnected()
-        scope.cancel()
+        interrupt.trigger()
 
     async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
         async for chunk in response.response:

@@ -1,7 +1,7 @@
 """The command line: ``asyncflask run``, ``shell``, ``routes`` and the commands of apps.
 
 Every public name of ``flask.cli`` is here. The development server lives in this package too
-(`server`, `listener`, `tls`, `reloader`), since nothing but ``run`` and ``app.run()`` needs it.
+(`server` and what it imports), since nothing but ``run`` and ``app.run()`` needs it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ listens, and while a reloader child restarts, connections wait here instead of b
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -53,7 +54,9 @@ class Listener:
     @property
     def is_public(self) -> bool:
         """Whether other machines can connect."""
-        return self.host in WILDCARDS
+        if self.sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        return not ipaddress.ip_address(self.sock.getsockname()[0].partition("%")[0]).is_loopback
 
     def close(self) -> None:
         """Close the socket, and remove its file if it has one."""
@@ -71,7 +74,7 @@ def listen(host: str, port: int) -> Listener:
     """
     if host.startswith(UNIX):
         return _listen_unix(host.removeprefix(UNIX))
-    host = host.removeprefix("[").removesuffix("]")
+    host = host.strip("[]")
     family, address = _resolve(host, port)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -84,11 +87,6 @@ def listen(host: str, port: int) -> Listener:
         sock.close()
         raise ServerError(_explain(error, host, port)) from None
     return Listener(sock, host)
-
-
-def inherited(fd: int, host: str) -> Listener:
-    """Return the listener around a socket that the parent process has bound."""
-    return Listener(socket.socket(fileno=fd), host.removeprefix("[").removesuffix("]"))
 
 
 def _resolve(host: str, port: int) -> tuple[int, tuple[t.Any, ...]]:

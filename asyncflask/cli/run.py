@@ -9,13 +9,12 @@ import typing as t
 import click
 
 from ..config import get_debug_flag
-from . import reloader
+from . import children
 from .locate import prepare_import
 from .params import CertParamType, SeparatedPathType, pair_with_key
-from .script import _BETWEEN, DEFAULT_APP_FILES, ScriptInfo, pass_script_info
-from .server import CANNOT_START, serve
+from .script import DEFAULT_APP_FILES, ScriptInfo, pass_script_info, split_path
+from .server import serve
 from .tls import Certificate
-from .tracebacks import user_traceback
 
 
 def show_server_banner(debug: bool, app_import_path: str | None) -> None:
@@ -24,7 +23,7 @@ def show_server_banner(debug: bool, app_import_path: str | None) -> None:
     :param debug: whether the app runs in debug mode.
     :param app_import_path: the app's name, or None to leave it out.
     """
-    if not reloader.is_first():
+    if not children.is_first():
         return
     if app_import_path is not None:
         click.echo(f" * Serving ASGI app '{app_import_path}'")
@@ -100,57 +99,29 @@ def run_command(
     debug = get_debug_flag()
     if reload and workers > 1:
         raise click.UsageError("--reload and --workers exclude each other: leave one of them out.")
-    if workers > 1 and info.create_app is not None:
-        raise click.UsageError("This command makes its app itself; --workers needs one by --app.")
+    if info.create_app is None:  # for the reloader, which watches what is on the path
+        prepare_import(split_path(info.app_import_path or DEFAULT_APP_FILES[0])[0])
+
+    def load() -> t.Any:
+        app = info.load_app()
+        if debugger is False:
+            app.config["DEBUG_PAGES"] = False
+        return app
 
     def greet() -> None:
-        # By way of the package: people silence the banner by replacing it there.
         name = info.app_import_path or info.load_app().name
+        # By way of the package: people silence the banner by replacing it there.
         sys.modules[__package__ or ""].show_server_banner(debug, name)
 
-    _prepare(info, debugger)
     serve(
-        lambda: _without_pages(info.load_app(), debugger),
+        load,
         host,
         port,
         greet=greet,
         debug=debug,
         reload=(debug and workers == 1) if reload is None else reload,
         workers=workers,
-        worker_app=f"{__name__}:worker_app",
         cert=cert,
         extra_files=extra_files or (),
         exclude_patterns=exclude_patterns or (),
     )
-
-
-def _prepare(info: ScriptInfo, debugger: bool | None) -> None:
-    """Leave what a worker needs to find the app, and let the reloader see the app's directory."""
-    if debugger is not None:
-        os.environ["FLASK_RUN_DEBUGGER"] = "1" if debugger else "0"
-    if info.app_import_path:
-        os.environ["FLASK_APP"] = info.app_import_path
-    if info.create_app is None:
-        prepare_import(_BETWEEN.split(info.app_import_path or DEFAULT_APP_FILES[0])[0])
-
-
-def _without_pages(app: t.Any, debugger: bool | None) -> t.Any:
-    """Switch the app's error pages for developers off, if that is asked for."""
-    if debugger is False:
-        app.config["DEBUG_PAGES"] = False
-    return app
-
-
-def worker_app() -> t.Any:
-    """Return the app in a worker process: the one that ``FLASK_APP`` names.
-
-    If that fails, say so and end with the status that keeps uvicorn from trying again.
-    """
-    try:
-        app = ScriptInfo(os.environ.get("FLASK_APP")).load_app()
-        return _without_pages(app, os.environ.get("FLASK_RUN_DEBUGGER") != "0")
-    except click.ClickException as error:
-        error.show()
-    except Exception as error:
-        click.echo(user_traceback(error), err=True)
-    sys.exit(CANNOT_START)

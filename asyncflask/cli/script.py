@@ -23,6 +23,12 @@ DEFAULT_APP_FILES = ("wsgi.py", "app.py")
 _BETWEEN = re.compile(r":(?![\\/])")
 
 
+def split_path(path: str) -> tuple[str, str | None]:
+    """Split ``module:name`` or ``file:name``; the name is None if there is none."""
+    file, *name = _BETWEEN.split(path, maxsplit=1)
+    return file, name[0] if name else None
+
+
 class ScriptInfo:
     """Finds the app of a command line, once.
 
@@ -75,8 +81,8 @@ class ScriptInfo:
             app = self.create_app()
             app = complete(app) if isinstance(app, Awaitable) else app
         elif self.app_import_path:
-            file, *name = _BETWEEN.split(self.app_import_path, maxsplit=1)
-            app = locate_app(prepare_import(file), name[0] if name else None)
+            file, name = split_path(self.app_import_path)
+            app = locate_app(prepare_import(file), name)
         else:
             tried = (locate_app(prepare_import(file), None, False) for file in DEFAULT_APP_FILES)
             app = next((found for found in tried if found is not None), None)

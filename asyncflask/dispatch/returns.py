@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from starlette.responses import Response as StarletteResponse
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as ResponseBase
 
@@ -122,15 +122,23 @@ def _coerced(app: t.Any, body: t.Any) -> t.Any:
     if is_asgi(body):
         return _from_asgi(app, body)
     if isinstance(body, HTTPException):
-        body = body.get_response(_current.request.environ)
+        body = body.get_response(_environ())
     if not isinstance(body, ResponseBase) and not callable(body):
         raise TypeError(_wrong_type(body))
     try:
-        return app.response_class.force_type(body, _current.request.environ)
+        return app.response_class.force_type(body, _environ())
     except TypeError as error:
         raise TypeError(f"{error}\n{_wrong_type(body)}").with_traceback(
             error.__traceback__
         ) from None
+
+
+def _environ() -> t.Any:
+    """Return the request's environ, or None where its headers allow for none."""
+    try:
+        return _current.request.environ
+    except BadRequest:
+        return None
 
 
 def _wrong_type(body: t.Any) -> str:

@@ -17,6 +17,7 @@ from jinja2 import BaseLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from .. import typing as ft
+from .._current import _default_template_ctx_processor
 from ..packages import _find_package_path as _find_package_path
 from ..packages import find_package as find_package
 from ..packages import get_root_path
@@ -103,7 +104,7 @@ class Scaffold:
         self.teardown_request_funcs: Scoped[list[ft.TeardownCallable]] = defaultdict(list)
         #: Add variables to templates.
         self.template_context_processors: Scoped[list[ft.TemplateContextProcessorCallable]] = (
-            defaultdict(list)
+            defaultdict(list, {None: [_default_template_ctx_processor]})
         )
         #: See, and may change, the values taken from the URL before anything else runs.
         self.url_value_preprocessors: Scoped[list[ft.URLValuePreprocessorCallable]] = defaultdict(

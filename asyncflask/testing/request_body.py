@@ -107,8 +107,9 @@ class StreamedBody:
             self._wanted.set()
 
     async def _produce(self) -> None:
+        chunks = aiter(self._stream)
         try:
-            async for chunk in self._stream:
+            async for chunk in chunks:
                 await self._hand_over(chunk)
             self._message = _message(b"", more_body=False)
         except anyio.get_cancelled_exc_class():
@@ -119,21 +120,16 @@ class StreamedBody:
             self.on_failure()
         finally:
             self._arrived.set()
-            await self._close_source()
+            # Left open, a generator would be closed some time later, by the garbage collector.
+            # httpx hides the caller's own in one of its own. A file stays its owner's to close.
+            for source in (chunks, getattr(self._stream, "_stream", None)):
+                await _close_generator(source)
 
     async def _hand_over(self, chunk: bytes) -> None:
         self._message = _message(chunk, more_body=True)
         self._arrived.set()
         await self._wanted.wait()
         self._wanted = anyio.Event()
-
-    async def _close_source(self) -> None:
-        # httpx wraps what it was given; a generator left open would be closed at some later time,
-        # by the garbage collector. A file stays its owner's to close.
-        source = getattr(self._stream, "_stream", None)
-        if inspect.isasyncgen(source):
-            with anyio.CancelScope(shield=True):
-                await source.aclose()
 
     def abandon(self) -> None:
         """Let a waiting `read` return None, and pull nothing more."""
@@ -146,6 +142,12 @@ class StreamedBody:
         """Cancel the iterable and wait until it is closed."""
         if self._task is not None:
             await self._task.stop()
+
+
+async def _close_generator(source: object) -> None:
+    if inspect.isasyncgen(source):
+        with anyio.CancelScope(shield=True):
+            await source.aclose()
 
 
 def _messages(content: bytes) -> Iterator[Message]:

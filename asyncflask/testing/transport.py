@@ -143,7 +143,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         return scope
 
 
-class _ResponseStream(httpx.AsyncByteStream):
+class _ResponseStream(httpx.AsyncByteStream, AsyncIterator[bytes]):
     """The body of a response, as httpx reads it."""
 
     def __init__(
@@ -154,14 +154,17 @@ class _ResponseStream(httpx.AsyncByteStream):
         self._request = request
         self._reported = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            with _read_timeout(self._request):
-                chunk = await self._exchange.read()
-            if chunk is None:
-                break
-            yield chunk
-        self._report()
+    # An iterator rather than a generator: there is nothing to close if it is left halfway.
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        with _read_timeout(self._request):
+            chunk = await self._exchange.read()
+        if chunk is None:
+            self._report()
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         await self.abort()

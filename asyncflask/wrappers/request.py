@@ -14,7 +14,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.wrappers import Request as RequestBase
-from werkzeug.wsgi import LimitedStream, get_path_info
+from werkzeug.wsgi import get_path_info
 
 from .. import _current, json
 from ..debughelpers import attach_enctype_error_multidict
@@ -29,12 +29,16 @@ Scope = t.MutableMapping[str, t.Any]
 class Body(t.Protocol):
     """Where a request made from a scope has its body from; `asgi.body` is the one there is."""
 
+    limit: int | None
+    complete: bool
+    declared: int | None
+
     @property
     def reader(self) -> io.BufferedIOBase:
         """The body as a file that ends where the body ends."""
 
-    def release(self) -> None:
-        """Let go of what the body was kept in."""
+    async def read_ahead(self, limit: int) -> None:
+        """Receive until the body is complete or more than `limit` bytes are held."""
 
 
 def _limit(name: str, config: str, doc: str) -> t.Any:
@@ -142,15 +146,21 @@ class Request(RequestBase):
         :raises RequestEntityTooLarge: (413) if the body is declared or found to be too long.
         :raises ClientDisconnected: (400) on reading, if the client left in the middle of it.
         """
-        if self._body is None:
+        body = self.asgi_body
+        if body is None:
             return super().stream
-        limit = self.max_content_length
-        reader = t.cast("t.IO[bytes]", self._body.reader)
-        if limit is None:
-            return reader
-        if (self.content_length or 0) > limit:
+        limit = body.limit = self.max_content_length
+        if limit is not None and (body.declared or 0) > limit:
             raise RequestEntityTooLarge
-        return t.cast("t.IO[bytes]", LimitedStream(reader, limit, is_max=True))
+        return t.cast("t.IO[bytes]", body.reader)
+
+    @property
+    def asgi_body(self) -> Body | None:
+        """The body as ASGI delivers it; None under a WSGI server."""
+        if self._body is None:
+            body: Body | None = getattr(self.environ.get("wsgi.input"), "asgi_body", None)
+            return body
+        return self._body
 
     @property
     def path_info(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+import anyio
+
 from .. import portal
 
 if t.TYPE_CHECKING:
@@ -32,8 +34,12 @@ async def _collect(asgi_app: t.Any, scope: Message) -> tuple[Message, bytes]:
     start: Message = {"status": 500, "headers": []}
     body: list[bytes] = []
 
+    messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not messages:
+            await anyio.sleep_forever()
+        return messages.pop()
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":

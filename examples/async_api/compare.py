@@ -7,7 +7,7 @@ import typing as t
 import anyio
 import httpx
 import shops
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from werkzeug.exceptions import HTTPException
 
 from asyncflask import Blueprint, Flask, abort, current_app, request
@@ -52,9 +52,17 @@ def keep_client(app: Flask, transport: httpx.AsyncBaseTransport | None) -> None:
             return await serve(scope, receive, send)
         url = app.config["SHOPS_URL"]
         way = transport or (None if url else httpx.ASGITransport(shops.create_app()))
-        async with httpx.AsyncClient(base_url=url or "http://shops", transport=way) as client:
-            app.extensions["shops"] = client
-            await serve(scope, receive, send)
+        client = httpx.AsyncClient(base_url=url or "http://shops", transport=way)
+        app.extensions["shops"] = client
+
+        async def receive_and_close() -> Message:
+            # Now, and not after `serve`: its last message lets the server end the process.
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await client.aclose()
+            return message
+
+        await serve(scope, receive_and_close, send)
 
     app.asgi_app = asgi_app  # type: ignore[method-assign]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import queue
 import signal
@@ -10,8 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
 OURS = ("FLASK_", "WERKZEUG_", "ASYNCFLASK_")
 #: Seconds after which a process that does nothing is given up.
@@ -55,6 +59,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current directory, empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def invoke(command: click.Command, *args: str, **extra: Any) -> Result:
+    """Run a command in this process; its standard error is kept apart."""
+    apart = "mix_stderr" in inspect.signature(CliRunner).parameters  # before click 8.2
+    runner = CliRunner(mix_stderr=False) if apart else CliRunner()  # type: ignore[call-arg]
+    return runner.invoke(command, args, **extra)
 
 
 class Process:

@@ -8,20 +8,23 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
+import asyncflask
 from asyncflask import Flask, current_app
 from asyncflask.cli import FlaskGroup, cli
 
+from . import conftest
+
 
 def invoke(*args: str, group: click.Group = cli) -> Result:
-    return CliRunner().invoke(group, args)
+    return conftest.invoke(group, *args)
 
 
 def test_version_names_the_api_too() -> None:
     out = invoke("--version").output
     assert f"Python {platform.python_version()}\n" in out
-    assert f"asyncflask {importlib.metadata.version('asyncflask')}\n" in out
+    assert f"asyncflask {asyncflask.__version__}\n" in out
     assert "\nFlask 3.1.3" in out
     assert f"Werkzeug {importlib.metadata.version('werkzeug')}\n" in out
 

@@ -3,14 +3,15 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from click.testing import CliRunner
 
 from asyncflask import Flask
 from asyncflask.cli import FlaskGroup
 
+from .conftest import invoke
+
 
 def table(app: Flask, *args: str) -> list[str]:
-    result = CliRunner().invoke(FlaskGroup(create_app=lambda: app), ["routes", *args])
+    result = invoke(FlaskGroup(create_app=lambda: app), "routes", *args)
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
 from asyncflask import Flask
 from asyncflask.cli import show_server_banner
 from asyncflask.cli.groups import FlaskGroup
 from asyncflask.cli.run import worker_app
 
-from .conftest import Start
+from .conftest import Start, invoke
 
 CERT, KEY = (str(Path(__file__).with_name(name)) for name in ("localhost.pem", "localhost.key.pem"))
 RUN = ("-m", "asyncflask", "run", "--port", "0")
@@ -182,6 +181,6 @@ def test_all_addresses_in_debug_mode_are_warned_of(hello: Path, start: Start) ->
 )
 def test_options_that_do_not_go_together(args: list[str], message: str) -> None:
     group = FlaskGroup(create_app=lambda: Flask("demo"))
-    result = CliRunner().invoke(group, ["run", *args])
+    result = invoke(group, "run", *args)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import linecache
 import re
 import sys
@@ -16,6 +17,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markupsafe import Markup
 
 from asyncflask.debug import CONTENT_SECURITY_POLICY, render_exception, render_text
@@ -131,9 +134,9 @@ def test_own_frames_are_open_and_library_frames_are_not() -> None:
 
 
 def test_without_own_frames_the_innermost_is_open() -> None:
-    error = caught(lambda: asyncio.run(None))  # type: ignore[arg-type]
+    error = caught(lambda: json.loads("{"))
     trace = error.__traceback__
-    while trace is not None and "asyncio" not in trace.tb_frame.f_code.co_filename:
+    while trace is not None and "json" not in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
     frames = Parsed(render_exception(error.with_traceback(trace))).of_class("frame")
     assert frames
@@ -304,6 +307,18 @@ def test_nothing_from_outside_becomes_markup() -> None:
         known = {"class", "open", "charset", "name", "content", "http-equiv", "lang"}
         assert {key for _, attributes in page.elements for key in attributes} == known
         assert page.text.count(EVIL) > 10
+
+
+@settings(max_examples=50)
+@given(st.text(), st.dictionaries(st.text(), st.text() | st.binary()), st.text())
+def test_no_text_changes_the_page_s_structure(
+    message: str, headers: dict[str, str | bytes], secret: str
+) -> None:
+    facts = {"url": message, "headers": headers}
+    page = Parsed(render_exception(ValueError(message), request=facts, secrets=[secret]))
+    assert page.open == []
+    empty = Parsed(render_exception(ValueError("x"), request={"url": "x", "headers": {"x": "x"}}))
+    assert page.names() <= empty.names()
 
 
 def test_loads_nothing_and_executes_nothing() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import typing as t
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,20 +11,18 @@ import pytest
 import shops
 from compare import create_app
 
-from asyncflask import Flask, Response
+from asyncflask import Flask, Response, request
+
+from ..conftest import Live
 
 NORTH_HAS_TEA = {"shop": "north", "cents": 420}
 TEA = [{"shop": "west", "cents": 399}, NORTH_HAS_TEA, {"shop": "south", "cents": 455}]
 
 
-def in_process(service: Flask) -> httpx.ASGITransport:
-    return httpx.ASGITransport(service)
-
-
 @asynccontextmanager
 async def comparing(service: Flask, **settings: t.Any) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of an app that asks `service` for prices."""
-    app = create_app({"TESTING": True, **settings}, transport=in_process(service))
+    app = create_app({"TESTING": True, **settings}, transport=httpx.ASGITransport(service))
     async with app.async_client() as client:
         yield client
 
@@ -34,8 +33,6 @@ def broken_shops(south: t.Callable[[], t.Awaitable[t.Any]]) -> Flask:
 
     @service.before_request
     async def trouble() -> t.Any:
-        from asyncflask import request
-
         return await south() if request.path.startswith("/south") else None
 
     return service
@@ -160,21 +157,19 @@ async def test_the_client_is_closed_with_the_app() -> None:
     assert client.is_closed
 
 
-def test_over_servers(serve: t.Callable[[t.Any], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPARE_SHOPS_URL", serve(shops.create_app(delay=0)))
-    with httpx.Client(base_url=serve(create_app())) as client:
+def test_over_servers(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPARE_SHOPS_URL", live(shops.create_app(delay=0)).url)
+    with httpx.Client(base_url=live(create_app()).url) as client:
         assert client.get("/prices/tea").json() == {"offers": TEA, "no_answer": []}
         response = client.post("/baskets", json={"bread": 1})
         assert response.json()["offers"][0] == {"shop": "south", "cents": 290}
 
 
-def test_shops_that_are_closed(serve: t.Callable[[t.Any], str]) -> None:
-    import socket
-
+def test_shops_that_are_closed(live: Live) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     # Nobody listens there any more: the connection is refused.
-    with httpx.Client(base_url=serve(create_app({"SHOPS_URL": url}))) as client:
+    with httpx.Client(base_url=live(create_app({"SHOPS_URL": url})).url) as client:
         response = client.get("/prices/tea")
         assert response.status_code == 502
         assert response.json() == {"error": "A shop did not answer as it should."}

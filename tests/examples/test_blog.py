@@ -1,61 +1,26 @@
 from __future__ import annotations
 
-import re
-import shutil
 import sqlite3
-import subprocess
-import sys
 import typing as t
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import httpx
 import pytest
 from blog import create_app, forms
 from blog.auth import local_path
-from blog.database import connection
 from blog.posts import FIELDS
 from blog.samples import POSTS
 from blog.text import excerpt, paragraphs
-from werkzeug.test import TestResponse
 
 from asyncflask import Flask
-from asyncflask.testing import FlaskClient
 
-TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
-PASSWORD = "correct horse"
-
-
-def settings(tmp_path: Path, **more: t.Any) -> dict[str, t.Any]:
-    return {"TESTING": True, "DATABASE": str(tmp_path / "blog.sqlite"), **more}
+from .blog_visitor import PASSWORD, Visitor, settings
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
     return create_app(settings(tmp_path))
-
-
-class Visitor:
-    """A browser: keeps cookies, and sends forms from the pages that show them."""
-
-    def __init__(self, app: Flask) -> None:
-        self.client: FlaskClient = app.test_client()
-
-    def get(self, path: str) -> TestResponse:
-        return self.client.get(path, follow_redirects=True)
-
-    def send(self, path: str, page: str | None = None, **fields: str) -> TestResponse:
-        """Open `page` (by default `path`), and post its form to `path`."""
-        shown = self.get(page or path)
-        found = TOKEN.search(shown.text)
-        assert found, shown.text
-        return self.client.post(
-            path, data={"csrf_token": found[1], **fields}, follow_redirects=True
-        )
-
-    def register(self, name: str) -> TestResponse:
-        return self.send("/register", name=name, password=PASSWORD)
 
 
 @pytest.fixture
@@ -77,68 +42,6 @@ def rows(app: Flask) -> Iterator[t.Callable[[str], list[tuple[t.Any, ...]]]]:
 
 
 Rows = t.Callable[[str], list[tuple[t.Any, ...]]]
-
-
-# The app and its database
-
-
-def test_start_keeps_data_and_key(tmp_path: Path) -> None:
-    first = create_app(settings(tmp_path))
-    Visitor(first).register("ada")
-    second = create_app(settings(tmp_path))
-    assert second.config["SECRET_KEY"] == first.config["SECRET_KEY"]
-    assert "already" not in Visitor(second).get("/").text
-    assert "taken" in Visitor(second).register("ada").text
-
-
-def test_given_key_wins(tmp_path: Path) -> None:
-    assert create_app(settings(tmp_path, SECRET_KEY="mine")).config["SECRET_KEY"] == "mine"
-
-
-def test_instance_config_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = shutil.copytree(
-        Path(__file__).parents[2] / "examples" / "blog" / "blog", tmp_path / "blog"
-    )
-    (tmp_path / "instance").mkdir()
-    (tmp_path / "instance" / "config.py").write_text("POSTS_PER_PAGE = 3\n")
-    code = (
-        "import blog; app = blog.create_app();"
-        " print(app.test_client().get('/').text.count('<article'), app.config['DATABASE'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["3", str(tmp_path / "instance" / "blog.sqlite")]
-
-
-def test_without_samples(tmp_path: Path) -> None:
-    empty = create_app(settings(tmp_path, SAMPLE_POSTS=False))
-    assert "Nothing here yet" in Visitor(empty).get("/").text
-
-
-def test_connection_is_closed_with_its_context(app: Flask) -> None:
-    with app.app_context():
-        opened = connection()
-        assert connection() is opened
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        opened.execute("SELECT 1")
-
-
-def test_init_db(app: Flask, ada: Visitor, rows: Rows) -> None:
-    runner = app.test_cli_runner()
-    refused = runner.invoke(args=["init-db"], input="n\n")
-    assert refused.exit_code == 1
-    assert len(rows("SELECT * FROM author")) == 2
-
-    done = runner.invoke(args=["init-db", "--yes"])
-    assert done.exit_code == 0
-    assert "as new" in done.output
-    assert rows("SELECT name FROM author") == [("Wren",)]
-    assert len(rows("SELECT * FROM post")) == len(POSTS)
-
-    # Whoever was logged in is not somebody else now: ids are never given again.
-    Visitor(app).register("bob")
-    assert "Log in" in ada.get("/").text
 
 
 # Reading
@@ -399,46 +302,3 @@ def test_excerpt() -> None:
     assert cut.endswith("word …")
     assert len(cut) <= 282
     assert excerpt("x" * 300) == "x" * 280 + " …"
-
-
-# Over ASGI, over a server, and under Flask
-
-
-async def test_async_client(app: Flask) -> None:
-    async with app.async_client(follow_redirects=True) as client:
-        form = await client.get("/register")
-        token = TOKEN.search(form.text)
-        assert token
-        data = {"csrf_token": token[1], "name": "ada", "password": PASSWORD}
-        assert "Welcome, ada!" in (await client.post("/register", data=data)).text
-
-
-def test_over_a_server(app: Flask, serve: t.Callable[[t.Any], str]) -> None:
-    with httpx.Client(base_url=serve(app), follow_redirects=True) as client:
-        token = TOKEN.search(client.get("/register").text)
-        assert token
-        data = {"csrf_token": token[1], "name": "ada", "password": PASSWORD}
-        assert "Welcome, ada!" in client.post("/register", data=data).text
-        style = client.get("/static/blog.css")
-        assert style.headers["Content-Type"] == "text/css; charset=utf-8"
-        etag = {"If-None-Match": style.headers["ETag"]}
-        assert client.get("/static/blog.css", headers=etag).status_code == 304
-
-
-def test_runs_under_flask(tmp_path: Path) -> None:
-    package = shutil.copytree(
-        Path(__file__).parents[2] / "examples" / "blog" / "blog", tmp_path / "blog"
-    )
-    for source in package.rglob("*.py"):
-        text = source.read_text()
-        source.write_text(re.sub(r"^from asyncflask", "from flask", text, flags=re.MULTILINE))
-    code = "import blog, sys; page = blog.create_app().test_client().get('/'); print(page.text)"
-    check = "; assert 'flask' in sys.modules and 'asyncflask' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", code + check],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.count("<article") == 10

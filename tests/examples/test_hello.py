@@ -9,6 +9,8 @@ import pytest
 
 from asyncflask import Flask
 
+from ..conftest import Live
+
 HELLO = Path(__file__).parents[2] / "examples" / "hello" / "app.py"
 
 
@@ -29,8 +31,8 @@ async def test_async_client(app: Flask) -> None:
         assert (await client.get("/async/you")).json() == {"hello": "you"}
 
 
-def test_over_a_server(app: Flask, serve: t.Callable[[t.Any], str]) -> None:
-    with httpx.Client(base_url=serve(app)) as client:
+def test_over_a_server(app: Flask, live: Live) -> None:
+    with httpx.Client(base_url=live(app).url) as client:
         assert client.get("/").text == "Hello from a thread!\n"
         assert client.get("/async/you").json() == {"hello": "you"}
         assert client.get("/nowhere").status_code == 404

@@ -7,8 +7,13 @@ from typing import Any
 
 import anyio
 import httpx
+import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+#: For tests that leave a body halfway: trio warns of the generators that httpx itself leaves open.
+HTTPX_LEAVES_GENERATORS = pytest.mark.filterwarnings(
+    "ignore:Async generator 'httpx:ResourceWarning"
+)
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 

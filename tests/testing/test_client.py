@@ -166,6 +166,12 @@ class TestContext:
         app.teardown_appcontext(lambda error: steps.append("app"))
         client.get("/")
         assert steps == ["request", "app"]
+        with client:
+            client.get("/")
+            client.get("/")
+            # As in Flask: each of the two, and the first one's kept context, which ended with it.
+            assert steps == ["request", "app"] * 4
+        assert steps == ["request", "app"] * 5
 
     def test_nothing_is_kept_of_a_failed_request(self, client: FlaskClient) -> None:
         with client:

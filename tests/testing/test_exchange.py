@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from asyncflask.testing import AsyncClient
 
-from .apps import body, chunks_of, hello, http, settle, start
+from .apps import HTTPX_LEAVES_GENERATORS, body, chunks_of, hello, http, settle, start
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +122,7 @@ class TestDisconnect:
         async with AsyncClient(http(app), disconnect_grace=0.01).stream("GET", "/"):
             pass
 
+    @HTTPX_LEAVES_GENERATORS
     async def test_ends_a_starlette_stream(self) -> None:
         steps: list[str] = []
 

@@ -220,6 +220,22 @@ class TestRequestBody:
             await settle()
         assert seen == ["http.request"] * (1 + streamed) + ["http.disconnect"]
 
+    async def test_a_disconnect_ends_the_wait_for_the_next_chunk(self) -> None:
+        seen: list[str] = []
+
+        async def chunks() -> AsyncIterator[bytes]:
+            await anyio.sleep_forever()
+            yield b""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await start(send)
+            seen.extend(await receive_types(receive, 1))
+
+        client = AsyncClient(http(app), disconnect_grace=20)
+        async with client.stream("POST", "/", content=chunks()):
+            await settle()
+        assert seen == ["http.disconnect"]
+
     async def test_failure_of_the_iterable_ends_a_deaf_app(self) -> None:
         async def chunks() -> AsyncIterator[bytes]:
             raise LookupError("the client's own")

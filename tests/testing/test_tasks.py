@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 
 import anyio
@@ -105,13 +106,25 @@ async def test_may_be_stopped_before_it_ran() -> None:
     assert ran == []
 
 
-def test_ends_with_the_event_loop(anyio_backend: str) -> None:
+async def test_may_be_cancelled_from_outside(anyio_backend: str) -> None:
+    """As by an event loop that is closed."""
+    task = DetachedTask(anyio.sleep_forever, "to be cancelled")
+    await anyio.lowlevel.checkpoint()
+    if anyio_backend == "asyncio":
+        (native,) = (one for one in asyncio.all_tasks() if one.get_name() == "to be cancelled")
+        native.cancel()
+        await task.wait()
+        assert isinstance(task.error, asyncio.CancelledError)
+    await task.stop()
+
+
+def test_ends_with_trio() -> None:
     made: list[DetachedTask] = []
 
     async def main() -> None:
         made.append(DetachedTask(anyio.sleep_forever, "work"))
         await anyio.lowlevel.checkpoint()
 
-    anyio.run(main, backend=anyio_backend)
+    anyio.run(main, backend="trio")
     assert made[0].ended
     assert made[0].error is not None

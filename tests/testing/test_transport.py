@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from asyncflask.testing import AsyncClient
 
-from .apps import body, chunks_of, echo, hello, http, settle, start
+from .apps import HTTPX_LEAVES_GENERATORS, body, chunks_of, echo, hello, http, settle, start
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +126,7 @@ class TestResponse:
             assert -1 <= ahead <= 1
         assert len(steps) == 6
 
+    @HTTPX_LEAVES_GENERATORS
     async def test_may_be_endless(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await start(send)
@@ -167,6 +168,7 @@ class TestResponse:
         assert (response.content, response.headers["content-length"]) == (b"", "5")
         assert (await client.get("/304")).content == b""
 
+    @HTTPX_LEAVES_GENERATORS
     async def test_ends_when_the_app_does(self) -> None:
         steps: list[str] = []
 

@@ -1,0 +1,103 @@
+"""What all tests share: the detectors that watch them, a time limit, and a live server."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import signal
+import tempfile
+import typing as t
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import FrameType
+
+import anyio
+import pytest
+import uvloop
+
+from asyncflask import Flask, _current
+
+from .detectors import LOOP_LIMIT, Leftovers, LoopWatch
+from .live.server import LiveServer, serving
+
+#: Seconds for one test, its fixtures not counted.
+TIME_LIMIT = 20.0
+
+WATCH = LoopWatch()
+
+Live = Callable[..., LiveServer]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in (
+        "time_limit(seconds): how long the test may take, if longer than 20 seconds",
+        "loop_limit(seconds): how long a callback may keep an event loop, if longer than usual",
+    ):
+        config.addinivalue_line("markers", marker)
+    WATCH.install()
+
+
+def _limit(item: pytest.Item, marker: str, usual: float) -> float:
+    found = item.get_closest_marker(marker)
+    return usual if found is None else float(found.args[0])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> t.Generator[None, t.Any, t.Any]:
+    """End a test that hangs, showing where each thread is; and look at the context that it left."""
+    seconds = _limit(item, "time_limit", TIME_LIMIT)
+
+    def give_up(number: int, frame: FrameType | None) -> None:
+        faulthandler.dump_traceback()
+        raise TimeoutError(f"The test took longer than {seconds:g} seconds.")
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        result = yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    left = WATCH.leaked_context()
+    assert left is None or left is _current.context.get(None), f"{left!r} is still current"
+    return result
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> t.Generator[None, t.Any, t.Any]:
+    """After the fixtures, and with them the test's event loop, are gone: what did loops see?"""
+    result = yield
+    limit = _limit(item, "loop_limit", LOOP_LIMIT)
+    pending, blocked = [*WATCH.pending], [what for what in WATCH.blocked if what[0] > limit]
+    WATCH.reset()
+    assert pending == [], "tasks were pending when their event loop was closed"
+    assert blocked == [], f"callbacks blocked their event loop for more than {limit:g} seconds"
+    return result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_the_process_keeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Start what lives as long as the process; give temporary files a folder of their own."""
+    Flask("conftest").async_to_sync(anyio.sleep)(0)  # the process's own event loop
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # libuv's pipe for signals
+        runner.run(asyncio.sleep(0))
+    previous, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("temporary"))
+    yield
+    tempfile.tempdir = previous
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(what_the_process_keeps: None) -> Iterator[None]:
+    """Fail the test that leaves a thread at work, a file open, or a context current."""
+    around = _current.context.get(None)
+    before = Leftovers()
+    yield
+    assert _current.context.get(None) is around, "a context is still current"
+    assert before.settled() == []
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    """Serve apps until the test ends: ``server = live(app, loop="uvloop", http="httptools")``."""
+    with ExitStack() as servers:
+        yield lambda app, **options: servers.enter_context(serving(app, **options))

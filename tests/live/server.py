@@ -1,0 +1,137 @@
+"""A real uvicorn in a thread of the test process, on a free loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import uvicorn
+
+from .wire import Answer, Connection
+
+T = t.TypeVar("T")
+
+LoopName = t.Literal["asyncio", "uvloop"]
+HttpName = t.Literal["h11", "httptools"]
+
+#: The two ways to run uvicorn that differ most: nothing compiled, and everything.
+STACKS: t.Final[list[tuple[LoopName, HttpName]]] = [("asyncio", "h11"), ("uvloop", "httptools")]
+
+#: Seconds for what takes a fraction of one: a start, a stop, a loop to come to rest.
+PATIENCE = 10.0
+
+
+class LiveServer(uvicorn.Server):
+    """A server that says when it has started, and stops at once when told to."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config)
+        self.address: tuple[str, int] = listener.getsockname()[:2]
+        self._listener = listener
+        self._settled = threading.Event()
+        self._stopping: asyncio.Event
+        self.loop: asyncio.AbstractEventLoop
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, name="live-server")
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return "http://{}:{}".format(*self.address)
+
+    def _main(self) -> None:
+        try:
+            self.run([self._listener])
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._settled.set()
+
+    async def main_loop(self) -> None:
+        """Serve until `stop`; uvicorn's own loop looks ten times a second."""
+        self.loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        await self.on_tick(0)
+        self._settled.set()
+        await self._stopping.wait()
+
+    def start(self) -> None:
+        """Start the thread and wait until the server answers."""
+        self._thread.start()
+        assert self._settled.wait(PATIENCE), "the server did not start"
+        self._raise_error()
+
+    def stop(self) -> None:
+        """Shut the server down and wait for the end of its thread."""
+        if self._error is None:
+            self.loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(3 * PATIENCE)
+        assert not self._thread.is_alive(), "the server did not stop"
+        self._raise_error()
+        assert not self.server_state.tasks
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def on_loop(self, func: Callable[[], T]) -> T:
+        """Call a function on the server's loop and return its result."""
+        future: Future[T] = Future()
+        self.loop.call_soon_threadsafe(lambda: future.set_result(func()))
+        return future.result(PATIENCE)
+
+    def tasks(self) -> int:
+        """Return how many tasks of the server's loop have not ended."""
+        return self.on_loop(lambda: len(asyncio.all_tasks(self.loop)))
+
+    def connect(self) -> Connection:
+        """Open a connection; use it with ``with``."""
+        return Connection(self.address)
+
+    def ask(self, raw: bytes, method: str = "GET") -> Answer:
+        """Send bytes over a connection of their own and return the answer to them.
+
+        :param method: what the request's method is, where it has a say in how answers are read.
+        """
+        with self.connect() as connection:
+            connection.send(raw)
+            return connection.answer(method)
+
+    def get(self, target: str, *headers: str) -> Answer:
+        """Send a GET request, with header lines besides `Host`, and return its answer."""
+        return self.ask(
+            "\r\n".join([f"GET {target} HTTP/1.1", "Host: here", *headers, "", ""]).encode(
+                "latin-1"
+            )
+        )
+
+
+@contextmanager
+def serving(
+    app: t.Any, loop: LoopName = "asyncio", http: HttpName = "h11", **options: t.Any
+) -> Iterator[LiveServer]:
+    """Serve an app while a block runs.
+
+    :param loop: the event loop to serve it on.
+    :param http: the HTTP implementation.
+    :param options: more of `uvicorn.Config`'s.
+    """
+    config = uvicorn.Config(
+        app,
+        loop=loop,
+        http=http,
+        log_config=None,
+        access_log=False,
+        **{"timeout_graceful_shutdown": int(PATIENCE), **options},
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        server = LiveServer(config, listener)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

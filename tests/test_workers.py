@@ -1,0 +1,322 @@
+"""Worker threads and lanes, on asyncio and on trio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import typing as t
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from asyncflask import portal, workers
+from asyncflask.loops import Loop, LoopCancelled
+from asyncflask.pipes import Pipe, PipeClosed
+from asyncflask.workers import Lane, Pool, Pools, QueueFull
+
+pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
+
+var: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="unset")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@asynccontextmanager
+async def pool_of(limit: int = 4, queue_limit: int = 1000) -> t.AsyncIterator[Pool]:
+    pool = Pool(Loop(), limit, queue_limit)
+    try:
+        yield pool
+    finally:
+        await anyio.to_thread.run_sync(pool.close)
+        assert not pool._threads
+
+
+def here() -> int:
+    return threading.get_ident()
+
+
+async def test_a_call_runs_in_another_thread_and_returns_its_result() -> None:
+    async with pool_of() as pool:
+        assert await Lane(pool).run(here) != here()
+
+
+async def test_a_held_lane_keeps_its_thread() -> None:
+    async with pool_of() as pool:
+        lanes = [Lane(pool, held=True) for _ in range(3)]
+        first = [await lane.run(here) for lane in lanes]
+        second = [await lane.run(here) for lane in lanes]
+        assert first == second
+        assert len(set(first)) == 3
+        for lane in lanes:
+            lane.release()
+
+
+async def test_work_can_ask_to_keep_the_thread() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        def hold() -> int:
+            t.cast("Lane", workers.current()).hold()
+            return here()
+
+        assert await lane.run(hold) == await lane.run(here)
+        lane.release()
+
+
+async def test_errors_are_raised_where_the_call_is_awaited() -> None:
+    async with pool_of() as pool:
+        with pytest.raises(ZeroDivisionError):
+            await Lane(pool).run(lambda: 1 / 0)
+
+        def stop() -> None:
+            raise StopIteration
+
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await Lane(pool).run(stop)
+
+
+async def test_context_variables_go_both_ways() -> None:
+    async with pool_of() as pool:
+        var.set("from the loop")
+
+        def work() -> str:
+            seen = var.get()
+            var.set("from the thread")
+            return seen
+
+        assert await Lane(pool).run(work) == "from the loop"
+        assert var.get() == "from the thread"
+
+
+async def test_context_variables_do_not_reach_another_call() -> None:
+    async with pool_of(limit=1) as pool:
+        await Lane(pool).start(var.set, "mine").outcome()
+        assert await Lane(pool).run(var.get) == "unset"
+
+
+async def test_blocked_threads_get_company() -> None:
+    async with pool_of(limit=3) as pool:
+        barrier = threading.Barrier(3, timeout=5)
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(Lane(pool).run, barrier.wait)
+
+
+async def test_no_more_threads_than_the_limit() -> None:
+    async with pool_of(limit=2) as pool:
+        gate = threading.Event()
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(Lane(pool).run, gate.wait)
+            while pool.waiting != 4:
+                await anyio.lowlevel.checkpoint()
+            assert len(pool._threads) == 2
+            gate.set()
+
+
+async def test_a_full_queue_refuses() -> None:
+    async with pool_of(limit=1, queue_limit=1) as pool:
+        gate = threading.Event()
+        began = threading.Event()
+
+        def work() -> None:
+            began.set()
+            gate.wait()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(Lane(pool).run, work)
+            while not began.is_set():
+                await anyio.lowlevel.checkpoint()
+            group.start_soon(Lane(pool).run, gate.wait)
+            while not pool.waiting:
+                await anyio.lowlevel.checkpoint()
+            with pytest.raises(QueueFull, match="SYNC_QUEUE_LIMIT"):
+                await Lane(pool).run(here)
+            gate.set()
+
+
+async def test_lanes_that_wait_for_the_loop_starve_nobody() -> None:
+    async with pool_of(limit=1) as pool:
+        held = [Lane(pool, held=True) for _ in range(5)]
+        with anyio.fail_after(5):
+            for lane in held:
+                await lane.run(here)
+        for lane in held:
+            lane.release()
+
+
+async def test_async_code_runs_on_the_loop_while_the_thread_waits() -> None:
+    loop_thread = here()
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        async def on_loop() -> tuple[int, int]:
+            return here(), await lane.run(here)
+
+        def work() -> tuple[int, tuple[int, int]]:
+            return here(), lane.call_async(on_loop)
+
+        thread, (loop, nested) = await lane.run(work)
+        assert loop == loop_thread
+        assert nested == thread != loop_thread
+
+
+async def test_any_depth_of_nesting_needs_one_thread() -> None:
+    async with pool_of(limit=1) as pool:
+        lane = Lane(pool)
+
+        def down(depth: int) -> int:
+            async def step() -> int:
+                return t.cast("int", await lane.run(down, depth - 1))
+
+            return 1 + t.cast("int", lane.call_async(step)) if depth else 0
+
+        with anyio.fail_after(10):
+            assert await lane.run(down, 50) == 50
+
+
+async def test_variables_set_in_async_code_come_back_to_the_thread() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        async def on_loop() -> None:
+            var.set("from async code")
+
+        def work() -> str:
+            lane.call_async(on_loop)
+            return var.get()
+
+        assert await lane.run(work) == "from async code"
+
+
+async def test_errors_of_async_code_reach_the_thread() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        async def fail() -> None:
+            raise LookupError("here")
+
+        def work() -> str:
+            try:
+                lane.call_async(fail)
+            except LookupError as error:
+                return str(error)
+            return "nothing"
+
+        assert await lane.run(work) == "here"
+
+
+async def test_a_pipe_carries_bytes_with_back_pressure() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+        pipe = Pipe(pool, limit=10)
+        written: list[int] = []
+
+        def write() -> None:
+            for number in range(100):
+                pipe.write(b"%03d" % number)
+                written.append(number)
+            pipe.end()
+
+        job = lane.start(write)
+        read = b""
+        while (chunk := await pipe.read()) is not None:
+            assert len(chunk) <= 12
+            read += chunk
+        await job.outcome()
+        assert read == b"".join(b"%03d" % number for number in range(100))
+
+
+async def test_a_closed_pipe_stops_its_writer() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+        pipe = Pipe(pool, limit=1)
+
+        def write() -> str:
+            try:
+                while True:
+                    pipe.write(b"xx")
+            except PipeClosed:
+                return "closed"
+
+        job = lane.start(write)
+        await pipe.read()
+        pipe.close()
+        assert await job.outcome() == "closed"
+
+
+async def test_pools_belong_to_their_loop() -> None:
+    pools = Pools()
+    pool = pools.here(2, 10)
+    assert pools.here(2, 10) is pool
+    assert await Lane(pool).run(here) != here()
+    await pools.close()
+    assert not pool._threads
+    assert pools.here(2, 10) is not pool
+    await pools.close()
+
+
+class TestCancellation:
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        return "asyncio"
+
+    async def test_a_cancelled_caller_waits_for_the_thread(self) -> None:
+        async with pool_of() as pool:
+            gate = threading.Event()
+            ended = []
+
+            def work() -> None:
+                gate.wait()
+                ended.append(True)
+
+            task = asyncio.create_task(Lane(pool).run(work))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            assert not task.done()
+            gate.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert ended
+
+    async def test_the_thread_hears_of_a_cancelled_coroutine(self) -> None:
+        async with pool_of() as pool:
+            lane = Lane(pool)
+
+            async def for_ever() -> None:
+                t.cast("asyncio.Task[None]", asyncio.current_task()).cancel()
+                await asyncio.sleep(0)
+
+            with pytest.raises(LoopCancelled):
+                await lane.run(lane.call_async, for_ever)
+
+
+def test_without_a_server_a_background_loop_is_used() -> None:
+    async def where() -> str:
+        return threading.current_thread().name
+
+    assert portal.call_async(where) == "asyncflask-loop"
+    assert portal.call_async(where) == "asyncflask-loop"
+    assert workers.current() is None
+
+
+def test_nested_sync_code_returns_to_the_thread_that_waits() -> None:
+    async def on_loop(lane: Lane) -> int:
+        return t.cast("int", await lane.run(here))
+
+    async def start() -> int:
+        return 0
+
+    portal.call_async(start)
+    lane = Lane(portal.background_pool())
+    with lane.adopting_thread():
+        assert lane.call_async(on_loop, lane) == here()
