@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import inspect
 import signal
 import tempfile
 import typing as t
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 
 import anyio
@@ -73,6 +75,36 @@ def pytest_runtest_teardown(item: pytest.Item) -> t.Generator[None, t.Any, t.Any
     assert pending == [], "tasks were pending when their event loop was closed"
     assert blocked == [], f"callbacks blocked their event loop for more than {limit:g} seconds"
     return result
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem() -> t.Generator[None, t.Any, t.Any]:
+    """Turn the tests marked ``anyio`` into plain functions that run an event loop of their own.
+
+    Otherwise pytest-asyncio, in its auto mode, runs them on asyncio whatever the parameter says.
+    """
+    made = yield
+    for item in made if isinstance(made, list) else [made]:
+        if (
+            isinstance(item, pytest.Function)
+            and item.get_closest_marker("anyio")
+            and inspect.iscoroutinefunction(item.obj)
+        ):
+            item.obj = _run_by(item.callspec.params["anyio_backend"], item.obj)
+    return made
+
+
+def _run_by(backend: t.Any, test: Callable[..., t.Any]) -> Callable[..., None]:
+    def run(**arguments: t.Any) -> None:
+        anyio.run(partial(test, **arguments), backend=str(backend))
+
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

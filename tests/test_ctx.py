@@ -38,9 +38,11 @@ def same(proxy: t.Any, value: t.Any) -> bool:
 
 
 def test_outside_of_any_context_proxies_say_what_to_do() -> None:
-    for proxy, way_out in ((current_app, "app.app_context()"), (request, "test_request_context")):
+    proxies: list[tuple[t.Any, str]]
+    proxies = [(current_app, "app.app_context()"), (request, "test_request_context")]
+    for proxy, way_out in proxies:
         with pytest.raises(RuntimeError, match="Working outside of") as caught:
-            proxy._get_current_object()  # type: ignore[attr-defined]
+            proxy._get_current_object()
         assert way_out in str(caught.value)
     assert not has_app_context()
     assert not has_request_context()
@@ -173,9 +175,13 @@ def test_signals_tell_of_contexts(app: Flask) -> None:
     def popped(sender: Flask) -> None:
         seen.append("popped")
 
-    with appcontext_pushed.connected_to(pushed, app), appcontext_popped.connected_to(popped, app):
-        with app.app_context(), app.test_request_context():
-            seen.append("inside")
+    with (
+        appcontext_pushed.connected_to(pushed, app),
+        appcontext_popped.connected_to(popped, app),
+        app.app_context(),
+        app.test_request_context(),
+    ):
+        seen.append("inside")
     assert seen == ["pushed", "inside", "popped"]
 
 

@@ -83,7 +83,7 @@ def test_what_is_awaited() -> None:
     assert is_awaitable(made)
     made.close()
     assert not is_awaitable("text")
-    assert not is_awaitable(number for number in ())
+    assert not is_awaitable(number for number in range(3))
 
 
 def thread() -> int:

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/c
 var: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="unset")
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @asynccontextmanager
 async def pool_of(limit: int = 4, queue_limit: int = 1000) -> t.AsyncIterator[Pool]:
     pool = Pool(Loop(), limit, queue_limit)
@@ -264,11 +259,8 @@ async def test_pools_belong_to_their_loop() -> None:
     await pools.close()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 class TestCancellation:
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
-
     async def test_a_cancelled_caller_waits_for_the_thread(self) -> None:
         async with pool_of() as pool:
             gate = threading.Event()

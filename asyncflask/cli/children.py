@@ -107,7 +107,10 @@ def is_first() -> bool:
 def inherited(name: str) -> socket.socket | None:
     """Return the socket that the parent has passed under that name, if there is one."""
     fd = os.environ.get(name) if is_child() else None
-    return None if fd is None else socket.socket(fileno=int(fd))
+    if fd is None:
+        return None
+    os.set_inheritable(int(fd), False)  # not for what this process may start in its turn
+    return socket.socket(fileno=int(fd))
 
 
 def follow_parent() -> Callable[[], None]:

@@ -8,7 +8,7 @@ import ssl
 import sys
 import typing as t
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import click
 
@@ -71,15 +71,23 @@ def serve(
     given = children.inherited(children.SOCKET)
     listener = listen(host, port) if given is None else Listener(given, host.strip("[]"))
     try:
-        # uvicorn shuts down in order, and then sends itself the signal again. By default SIGTERM
-        # would kill the process there, with temporary files, socket file and `atexit` left undone.
-        with prepared(cert) as ready, children.handling({signal.SIGTERM: sys.exit}):
+        with prepared(cert) as ready, _ending_in_order():
             if children.is_first():
                 greet()
                 _announce(listener, "http" if ready is None else "https", debug, reload)
             _run(app, listener, ready)
     finally:
         listener.close()
+
+
+def _ending_in_order() -> AbstractContextManager[None]:
+    """Let SIGTERM end the program like a return does, unless the program has a way of its own.
+
+    uvicorn shuts down in order and then sends itself the signal again, which by default kills the
+    process there, with temporary files, socket file and `atexit` left undone.
+    """
+    is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return children.handling({signal.SIGTERM: sys.exit} if is_default else {})
 
 
 def _announce(listener: Listener, scheme: str, debug: bool, reload: bool) -> None:

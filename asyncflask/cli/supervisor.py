@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 
 import click
 
@@ -35,21 +36,30 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until a signal comes, or a worker fails before it serves; return the exit status."""
-        handlers = {signal.SIGTERM: self._stop.set, signal.SIGINT: self._stop.set}
+        handlers: dict[int, Callable[[], object]] = {
+            signal.SIGTERM: self._stop.set,
+            signal.SIGINT: self._stop.set,
+        }
         if hasattr(signal, "SIGHUP"):
             handlers[signal.SIGHUP] = self._replace.set
-        with handling({**handlers}):
+        with handling(handlers):
             try:
-                self._workers = [self._start() for _ in range(self._count)]
-                while not self._stop.wait(LOOK_EVERY):
-                    if (status := self._tend()) is not None:
-                        return status
-                    if self._replace.is_set():
-                        self._replace.clear()
-                        self._replace_all()
-                return 0
+                return self._run()
             finally:
                 self._end()
+
+    def _run(self) -> int:
+        self._workers = [self._start()]
+        while not self._stop.wait(LOOK_EVERY):
+            if (status := self._tend()) is not None:
+                return status
+            # The others follow when the first one serves: what cannot work fails once.
+            if len(self._workers) < self._count and self._workers[0].has_served():
+                self._workers += [self._start() for _ in range(self._count - 1)]
+            if self._replace.is_set():
+                self._replace.clear()
+                self._replace_all()
+        return 0
 
     def _start(self) -> Child:
         worker = Child(WORKER, self._started, self._fd)

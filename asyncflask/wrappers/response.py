@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import AsyncIterable, Iterable, Mapping
+from http import HTTPStatus
 
 from werkzeug.wrappers import Response as ResponseBase
 
@@ -23,6 +25,24 @@ class Response(ResponseBase):
     default_mimetype: str | None = "text/html"
     json_module: t.Any = json
     autocorrect_location_header = False
+
+    if t.TYPE_CHECKING:  # the same, for what werkzeug's does not know of
+
+        def __init__(
+            self,
+            response: Iterable[bytes]
+            | Iterable[str]
+            | AsyncIterable[bytes]
+            | AsyncIterable[str]
+            | bytes
+            | str
+            | None = None,
+            status: int | str | HTTPStatus | None = None,
+            headers: Mapping[str, str | Iterable[str]] | Iterable[tuple[str, str]] | None = None,
+            mimetype: str | None = None,
+            content_type: str | None = None,
+            direct_passthrough: bool = False,
+        ) -> None: ...
 
     #: The ASGI application that sends this response's body, if a view returned one.
     asgi_app: t.Any = None

@@ -110,7 +110,7 @@ async def test_a_plain_value_is_sent_as_a_response_object_would_send_it(
         return exchange.sent
 
     plain, in_thread = await sent(), await sent("/sync")
-    app.after_request_funcs[None].append(lambda response: response)  # type: ignore[arg-type]
+    app.after_request_funcs[None].append(lambda response: response)
     assert plain == in_thread == await sent()
 
 
@@ -235,7 +235,7 @@ async def test_a_stream_has_its_context_until_the_last_chunk(
         await asyncio.sleep(0)
         yield "!"
 
-    chunks = sync_chunks if kind == "sync" else async_chunks
+    chunks: t.Any = sync_chunks if kind == "sync" else async_chunks
 
     def view() -> t.Any:
         threads.add(threading.get_ident())
@@ -280,7 +280,7 @@ async def test_a_client_that_leaves_ends_the_stream(app: Flask, kind: str) -> No
             events.append("closed")
 
     app.teardown_request(lambda exc: events.append("teardown"))
-    body = sync_chunks if kind == "sync" else async_chunks
+    body: t.Any = sync_chunks if kind == "sync" else async_chunks
     app.add_url_rule("/", view_func=lambda: Response(body()), endpoint="view")
     exchange.on_chunk = lambda chunk: exchange.gone.set()
     async with asyncio.timeout(10):
@@ -326,7 +326,7 @@ async def test_an_error_in_a_stream_reaches_the_server_and_the_teardown(
         raise LookupError
 
     app.teardown_request(seen.append)
-    body = sync_chunks if kind == "sync" else async_chunks
+    body: t.Any = sync_chunks if kind == "sync" else async_chunks
     app.add_url_rule("/", view_func=lambda: Response(body()), endpoint="view")
     exchange = Exchange(part(b""))
     with pytest.raises(LookupError):
@@ -380,7 +380,7 @@ async def test_stream_with_context_works_for_both_kinds(app: Flask) -> None:
         async def chunks() -> AsyncIterator[str]:
             yield request.path
 
-        return Response(t.cast("t.Any", chunks()))
+        return Response(chunks())
 
     async with app.async_client() as client:
         for path in ("/sync", "/async"):
@@ -600,7 +600,7 @@ async def test_more_sync_work_than_allowed_is_told_to_come_again(app: Flask) -> 
     async with app.async_client() as client, asyncio.TaskGroup() as group:
         tasks = [group.create_task(client.get("/")) for _ in range(4)]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        busy: httpx.Response = [*done][0].result()
+        busy: httpx.Response = next(iter(done)).result()
         assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
         gate.set()
 

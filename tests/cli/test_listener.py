@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncflask.cli.listener import Listener, ServerError, inherited, listen
+from asyncflask.cli.listener import Listener, ServerError, listen
 
 
 def has_ipv6() -> bool:
@@ -121,8 +121,3 @@ def test_an_ordinary_file_is_not(tmp_path: Path) -> None:
 def test_a_unix_socket_where_there_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="No such file"):
         listen(f"unix://{tmp_path}/missing/server.sock", 0)
-
-
-def test_the_parents_socket(listener: Listener) -> None:
-    with closing(inherited(listener.sock.dup().detach(), "127.0.0.1")) as same:
-        assert same.url("http") == listener.url("http")

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from watchfiles import Change
 
-from asyncflask.cli import reloader
 from asyncflask.cli.reloader import Reloader
 
 from .conftest import HELLO, Start
@@ -45,21 +44,6 @@ def test_own_code_is_watched_and_installed_code_is_not(
     monkeypatch.setattr(sys, "path", code)
     roots = Reloader(0, [str(extra), str(project / "missing.toml")]).roots()
     assert set(roots) == {project, elsewhere, extra}
-
-
-@pytest.mark.parametrize(
-    ("child", "generation", "first"),
-    [(None, None, True), ("true", "0", True), ("true", "1", False), ("true", None, False)],
-)
-def test_who_greets(
-    monkeypatch: pytest.MonkeyPatch, child: str | None, generation: str | None, first: bool
-) -> None:
-    if child:
-        monkeypatch.setenv("WERKZEUG_RUN_MAIN", child)
-    if generation:
-        monkeypatch.setenv("ASYNCFLASK_RELOADS", generation)
-    assert reloader.is_first() is first
-    assert reloader.is_child() is bool(child)
 
 
 def test_a_change_restarts_and_a_broken_file_waits(hello: Path, start: Start) -> None:

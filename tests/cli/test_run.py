@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import ssl
@@ -13,7 +12,6 @@ import pytest
 from asyncflask import Flask
 from asyncflask.cli import show_server_banner
 from asyncflask.cli.groups import FlaskGroup
-from asyncflask.cli.run import worker_app
 
 from .conftest import Start, invoke
 
@@ -49,44 +47,6 @@ def test_it_serves_until_a_signal_ends_it_in_order(
     assert server.end(number) == 0
     assert server.lines[:2] == [" * Serving ASGI app 'app'", " * Debug mode: off"]
     assert server.lines[-1] == "cleaned up"
-
-
-def test_several_workers(hello: Path, start: Start) -> None:
-    with (hello / "app.py").open("a") as file:
-        file.write("\nimport os\n\n@app.get('/who')\nasync def who(): return str(os.getpid())\n")
-    server = start(*RUN, "--workers", "2")
-    url = server.url()
-    workers = {server.until("Started server process").rpartition("[")[2].rstrip("]") for _ in "ab"}
-    assert httpx.get(f"{url}/who").text in workers
-    assert server.end() == 0
-
-
-def test_an_async_factory_in_a_worker(project: Path, start: Start) -> None:
-    (project / "made.py").write_text(
-        "from asyncflask import Flask\n\n"
-        "async def create_app(name):\n"
-        "    app = Flask(name)\n"
-        "    app.get('/')(lambda: app.name)\n"
-        "    return app\n"
-    )
-    command = ["--app", "made:create_app('dev')", "run", "--port", "0", "--workers", "2"]
-    server = start("-m", "asyncflask", *command)
-    assert httpx.get(server.url(), timeout=10).text == "dev"
-
-
-def test_a_worker_that_cannot_load_says_so_once(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "app.py").write_text("1 / 0\n")
-    os.environ["FLASK_APP"] = "app"
-    with pytest.raises(SystemExit) as ended:
-        worker_app()
-    assert ended.value.code == 3
-    assert capsys.readouterr().err.count("ZeroDivisionError") == 1
-    os.environ["FLASK_APP"] = "missing"
-    with pytest.raises(SystemExit):
-        worker_app()
-    assert "There is no module 'missing'" in capsys.readouterr().err
 
 
 def test_https(hello: Path, start: Start) -> None:
@@ -175,7 +135,6 @@ def test_all_addresses_in_debug_mode_are_warned_of(hello: Path, start: Start) ->
     ("args", "message"),
     [
         (["--reload", "--workers", "2"], "exclude each other"),
-        (["--workers", "2"], "makes its app itself"),
         (["--workers", "0"], "0 is not in the range"),
     ],
 )

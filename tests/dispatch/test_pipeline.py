@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import typing as t
+from functools import partial
 
 import pytest
 from werkzeug.exceptions import Forbidden, HTTPException, InternalServerError, NotFound
@@ -225,16 +226,21 @@ async def test_signals_are_sent_and_receivers_of_both_kinds_called(
 
 async def test_overridden_steps_are_called_and_call_through(fetch: Fetch, app: Flask) -> None:
     seen: list[str] = []
+
+    def through(name: str, own: t.Callable[[], t.Any]) -> t.Any:
+        seen.append(name)
+        return own()
+
     for name in ("full_dispatch_request", "dispatch_request", "preprocess_request"):
         own = getattr(app, name)
-        setattr(app, name, lambda own=own, name=name: seen.append(name) or own())
+        setattr(app, name, partial(through, name, own))
     handle = app.handle_user_exception
 
     def handle_user(error: Exception) -> t.Any:
         seen.append("handle_user_exception")
         return handle(error)
 
-    app.handle_user_exception = handle_user  # type: ignore[method-assign]
+    setattr(app, "handle_user_exception", handle_user)  # noqa: B010 - as extensions do
 
     @app.route("/")
     async def view() -> str:

@@ -178,14 +178,19 @@ def test_hooks(
 
     if plain_dict:
         setattr(app, registry, {})
+    own = [*getattr(app, registry).get(None, ())]
+    of_blueprint = [*getattr(bp, registry).get(None, ())]
     for_app = APP_HOOKS.get(decorator, f"app_{decorator}")
     getattr(app, decorator)(known)
     assert getattr(bp, decorator)(hook) is hook
     assert getattr(bp, for_app)(hook) is hook
-    assert getattr(app, registry) == {None: [known]}
+    assert getattr(app, registry) == {None: [*own, known]}
     app.register_blueprint(bp, name="called")
-    assert getattr(app, registry) == {None: [known, hook], "called": [hook]}
-    assert getattr(bp, registry) == {None: [hook]}
+    assert getattr(app, registry) == {
+        None: [*own, known, hook],
+        "called": [*of_blueprint, hook],
+    }
+    assert getattr(bp, registry) == {None: [*of_blueprint, hook]}
 
 
 def test_error_handlers(app: App, bp: PlainBlueprint) -> None:
