@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import typing as t
 import weakref
+from abc import ABCMeta
 from datetime import timedelta
 from functools import cached_property, partial
 
@@ -15,6 +16,7 @@ from . import _current, asgi, cli, defaults, serving, workers
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
 from .dispatch.steps import OVERRIDABLE, find_overridden
+from .drivers import is_async
 from .helpers import get_flashed_messages, send_from_directory
 from .json.provider import DefaultJSONProvider
 from .overridable import OverridableSteps
@@ -23,6 +25,7 @@ from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
+from .wrappers.scope import is_plain_host
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
@@ -31,7 +34,31 @@ if t.TYPE_CHECKING:
 _unset: t.Any = object()
 
 
-class Flask(OverridableSteps):
+class AppType(ABCMeta):
+    """The type of app classes: keeps an app callable as ASGI whatever is put in its ``__call__``.
+
+    Tools for Flask replace ``Flask.__call__``, and subclasses define it, with a function of two
+    arguments. It is kept as the class's WSGI side, and the bridge leads ASGI requests through it.
+    An ``async def`` is taken as it is.
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any]) -> None:
+        super().__init__(name, bases, namespace)
+        if bases != (OverridableSteps,) and "__call__" in namespace:
+            del cls.__call__  # and through `__setattr__` to where it belongs
+            setattr(cls, "__call__", namespace["__call__"])  # noqa: B010
+
+    def __setattr__(cls, name: str, value: t.Any) -> None:
+        if name == "__call__" and not is_async(value):
+            name = "_wsgi_call"
+        super().__setattr__(name, value)
+
+
+#: Marks the environ of a request that is already below a class's own ``__call__``.
+_CALLED = "asyncflask.called"
+
+
+class Flask(OverridableSteps, metaclass=AppType):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -58,6 +85,9 @@ class Flask(OverridableSteps):
     url_rule_class = Rule
     url_map_class = Map
     url_map: Map
+
+    #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
+    _wsgi_call: t.Callable[..., t.Any] | None = None
 
     def __init__(
         self,
@@ -140,8 +170,12 @@ class Flask(OverridableSteps):
 
     @property
     def _wraps_wsgi(self) -> bool:
-        """Whether WSGI middleware was put around `wsgi_app`, or a subclass has its own."""
-        return "wsgi_app" in self.__dict__ or type(self).wsgi_app is not _OWN["wsgi_app"]
+        """Whether WSGI middleware was put around the app, or a subclass has its own entry."""
+        return (
+            "wsgi_app" in self.__dict__
+            or type(self).wsgi_app is not _OWN["wsgi_app"]
+            or type(self)._wsgi_call is not None
+        )
 
     @cached_property
     def _converts_in_thread(self) -> bool:
@@ -163,6 +197,8 @@ class Flask(OverridableSteps):
         if matcher.changes != self.url_map.changes:
             matcher = self._matcher = Matcher(self.url_map)
         request = ctx.request
+        if not all(map(is_plain_host, request.notable.get(b"host", ()))):
+            return False
         found = matcher.match(request.path_info, request.method)
         if found is None or type(ctx).match_request is not AppContext.match_request:
             return False
@@ -368,7 +404,19 @@ class Flask(OverridableSteps):
 
     def __call__(self, *args: t.Any) -> t.Any:
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-        return self.asgi_app(*args) if len(args) == 3 else self.wsgi_app(*args)
+        if len(args) == 3:
+            return self.asgi_app(*args)
+        if len(args) != 2:
+            raise TypeError(
+                f"The app was called with {len(args)} arguments. A server calls it with (scope,"
+                " receive, send) for ASGI or (environ, start_response) for WSGI; it is no factory."
+            )
+        environ, start_response = args
+        foreign = type(self)._wsgi_call
+        if foreign is None or _CALLED in environ:
+            return self.wsgi_app(environ, start_response)
+        environ[_CALLED] = True
+        return foreign(self, environ, start_response)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)

@@ -22,8 +22,8 @@ from contextvars import Token
 from functools import cached_property, update_wrapper
 from types import TracebackType
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.routing import MapAdapter, RequestRedirect
 
 from . import _current, drivers, workers
 from . import typing as ft
@@ -94,6 +94,12 @@ class _AppCtxGlobals:
     def __repr__(self) -> str:
         ctx = _current.app_context()
         return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
+
+
+class NoHost(BadRequest):
+    """Raised where a URL of this server is needed and the request's `Host` gives none."""
+
+    description = "The request's Host header is not a host, so no URL can be made of it."
 
 
 class NoRequest(RuntimeError, AttributeError):
@@ -217,7 +223,8 @@ class AppContext:
             request.url_rule, args = adapter.match(return_rule=True)
             request.view_args = dict(args)
         except HTTPException as error:
-            request.routing_exception = error
+            lost = isinstance(error, RequestRedirect) and not request.host
+            request.routing_exception = NoHost() if lost else error
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, for another task."""

@@ -17,7 +17,7 @@ from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
 from . import _current, drivers
-from ._current import _default_template_ctx_processor
+from ._current import _default_template_ctx_processor as _default_template_ctx_processor
 from .debughelpers import Attempt, Found, explain_template_loading_attempts
 from .sansio.app import App
 from .sansio.scaffold import Scaffold

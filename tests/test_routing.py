@@ -40,8 +40,8 @@ PATH_SEGMENTS = st.one_of(WORDS, st.sampled_from(["", "pre-a", "7.a", "ab", UUID
 def rules(draw: st.DrawFn) -> list[Rule]:
     made = []
     for number in range(draw(st.integers(1, 7))):
-        parts = draw(st.lists(SEGMENTS, min_size=0, max_size=3))
-        parts = [part.format(n=place) for place, part in enumerate(parts)]
+        drawn = draw(st.lists(SEGMENTS, min_size=0, max_size=3))
+        parts = [part.format(n=place) for place, part in enumerate(drawn)]
         websocket = draw(st.sampled_from([False, False, False, False, True]))
         slash = "/" if parts and draw(st.booleans()) else ""
         made.append(
@@ -147,5 +147,5 @@ def test_the_map_counts_its_changes() -> None:
 
 
 def test_a_copied_rule_keeps_its_options() -> None:
-    copied = Rule("/up", endpoint="up", stream_body=True).empty()
-    assert copied.stream_body
+    copied: t.Any = Rule("/up", endpoint="up", stream_body=True).empty()
+    assert copied.stream_body is True

@@ -46,14 +46,14 @@ _TOO_LONG_TO_BUFFER = (
 class RequestBody(io.RawIOBase):
     """A request's body: a raw, read-only file over ASGI's messages.
 
-    :param scope: the connection's scope.
+    :param notable: the values of the headers that say how long it is, by name.
     :param receive: the connection's ``receive``.
     """
 
     #: Bytes that may be read; beyond it, 413.
     limit: int | None = None
 
-    def __init__(self, scope: t.Mapping[str, t.Any], receive: Receive) -> None:
+    def __init__(self, notable: t.Mapping[bytes, list[bytes]], receive: Receive) -> None:
         self._receive = receive
         self._held: t.IO[bytes] = io.BytesIO()
         self._held_bytes = 0
@@ -61,7 +61,7 @@ class RequestBody(io.RawIOBase):
         self._rest = b""
         self._taken = 0
         self.cut_off = False
-        self.declared = _declared_length(scope["headers"])
+        self.declared = _declared_length(notable)
         self.complete = self.declared == 0
         self._buffered: BodyReader | None = None
 
@@ -185,15 +185,15 @@ class BodyReader(io.BufferedReader):
         return self.raw.chunks()
 
 
-def _declared_length(headers: t.Iterable[tuple[bytes, bytes]]) -> int | None:
+def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
     """Return how long the body will be; None if only its end tells (RFC 9112 section 6.3)."""
-    length: int | None = 0
-    for name, value in headers:
-        if name == b"transfer-encoding":
-            return None
-        if name == b"content-length":
-            length = int(value) if value.isdigit() else None
-    return length
+    if b"transfer-encoding" in notable:
+        return None
+    length = notable.get(b"content-length", _NO_LENGTH)[-1]
+    return int(length) if length.isdigit() else None
+
+
+_NO_LENGTH = [b"0"]
 
 
 async def read_for_loop(request: Request, config: t.Mapping[str, t.Any]) -> None:

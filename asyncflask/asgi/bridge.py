@@ -14,7 +14,7 @@ from .http import Exchange
 
 
 class BridgedExchange(Exchange):
-    """One request that is handed to ``app.wsgi_app`` as a WSGI request."""
+    """One request that is handed to the app as a WSGI request, middleware included."""
 
     async def serve(self) -> None:
         """Handle the request; its context is made below the middleware, by the WSGI entry."""
@@ -29,6 +29,6 @@ class BridgedExchange(Exchange):
 
     def _call(self) -> Response:
         """Call the WSGI application up to its first chunk; in the lane's thread."""
-        response = t.cast("Response", Response.from_app(self.app.wsgi_app, self.request.environ))
+        response = t.cast("Response", Response.from_app(self.app, self.request.environ))
         response.direct_passthrough = True  # its context is the inner request's business
         return response

@@ -8,6 +8,7 @@ the client leaves.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import anyio
@@ -23,6 +24,7 @@ from ..loops import Interrupt
 from ..pipes import Pipe, PipeClosed
 from ..workers import Lane, QueueFull, carry_over
 from ..wrappers.response import encode
+from ..wrappers.scope import notable_headers, refusal
 from .body import SMALL_BYTES, RequestBody, read_for_loop
 from .failure import debug_page
 
@@ -46,15 +48,20 @@ class Exchange:
 
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
         self.app, self.scope, self.receive, self._send = app, scope, receive, send
-        self.body = RequestBody(scope, receive)
+        notable = notable_headers(scope["headers"])
+        self.body = RequestBody(notable, receive)
         self.started = False
         self.driver = LoopDriver(app)
         self.in_thread = False
         self.request = app.request_class.from_scope(scope, self.body)
+        self.request.notable = notable
         self.request.json_module = app.json
         self.ctx = AppContext(app, request=self.request)
         self.ctx.allows_plain = True
         self.current: AppContext | None = self.ctx
+        refused = refusal(scope, notable)
+        if refused is not None:
+            self.ctx.matched, self.request.routing_exception = True, refused
 
     async def send(self, message: Message) -> None:
         """Send a message, and remember that the response has begun."""
@@ -157,6 +164,11 @@ class Exchange:
         if response.__dict__.get("asgi_app") is not None:
             await self._send_asgi(response)
             return
+        if not 200 <= response.status_code <= 599:
+            raise ValueError(
+                f"A response cannot have the status {response.status_code}: HTTP has 200 to 599 for"
+                " final answers (RFC 9110 section 15)."
+            )
         bodiless = _is_bodiless(self.scope["method"], response.status_code)
         start = {
             "type": "http.response.start",
@@ -221,7 +233,7 @@ class Exchange:
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
-        own = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
+        own = [_wire_header(name, value) for name, value in response.headers]
         known = hasattr(response.asgi_app, "raw_headers")
 
         async def send(message: Message) -> None:
@@ -293,4 +305,22 @@ def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:
     headers = response.headers
     relative = "location" in headers or "content-location" in headers
     complete = response.get_wsgi_headers(request.environ if relative else {})
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in complete]
+    return [_wire_header(name, value) for name, value in complete]
+
+
+def _wire_header(name: str, value: str) -> tuple[bytes, bytes]:
+    """Return a header in ASGI's form.
+
+    :raises ValueError: if it could be read as more than one header, or as none.
+    """
+    if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
+        raise ValueError(
+            f"The response header {name!r}: {value!r} cannot be sent. A name is letters, digits and"
+            " hyphens; a value has no control characters. Was it made from what a client sent?"
+        )
+    return name.lower().encode(), value.encode("latin-1")
+
+
+#: RFC 9110 section 5.6.2 (a name is a token) and 5.5 (no controls but the tab in a value).
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from werkzeug.routing import BuildError, MapAdapter
 
 from .. import _current
+from ..ctx import NoHost
 from ..wrappers import Request
 
 _STANDARD_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
@@ -93,6 +94,8 @@ def url_for(
             "When specifying '_scheme', '_external' must be True: a URL without a host has no"
             " scheme, and the link would be as insecure as the page that it stands in."
         )
+    if in_request and external and not adapter.server_name:
+        raise NoHost
     app.inject_url_defaults(endpoint, values)
     try:
         url = adapter.build(
@@ -120,6 +123,8 @@ def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
         if endpoint.startswith("."):
             blueprint = ctx.request.blueprint
             endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
+        if ctx.url_adapter is None:
+            raise ctx.request.routing_exception or NoHost()
         return ctx.url_adapter, endpoint, True
     around = _current.app_context()
     adapter = app.create_url_adapter(None) if around is None else around.url_adapter

@@ -10,6 +10,7 @@ import io
 import typing as t
 from functools import cached_property
 
+import anyio.to_thread
 from werkzeug.datastructures import EnvironHeaders, Headers
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
@@ -18,10 +19,13 @@ from werkzeug.wsgi import get_path_info
 
 from .. import _current, json
 from ..debughelpers import attach_enctype_error_multidict
-from .scope import environ_from_scope, joined_headers
+from .scope import environ_from_scope, joined_headers, notable_headers
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+#: Bytes that are read at once where a body is iterated over. A server's usual read.
+CHUNK_BYTES = 65_536
 
 Scope = t.MutableMapping[str, t.Any]
 
@@ -39,6 +43,17 @@ class Body(t.Protocol):
 
     async def read_ahead(self, limit: int) -> None:
         """Receive until the body is complete or more than `limit` bytes are held."""
+
+
+class StreamedBody(io.BufferedReader):
+    """The body under a WSGI server, for a view that reads it with ``async for``."""
+
+    async def __aiter__(self) -> t.AsyncIterator[bytes]:
+        ctx = _current.request_context()
+        lane = None if ctx is None else ctx._lane
+        run: t.Any = anyio.to_thread.run_sync if lane is None else lane.run
+        while chunk := await run(self.read1, CHUNK_BYTES):
+            yield chunk
 
 
 def _limit(name: str, config: str, doc: str) -> t.Any:
@@ -119,6 +134,11 @@ class Request(RequestBase):
         return self
 
     @cached_property
+    def notable(self) -> dict[bytes, list[bytes]]:
+        """The raw values of the headers that decide how a request is handled."""
+        return notable_headers(() if self.scope is None else self.scope["headers"])
+
+    @cached_property
     def headers(self) -> Headers:  # type: ignore[override]
         """The request's headers; a name that was sent more than once has its values joined.
 
@@ -148,7 +168,8 @@ class Request(RequestBase):
         """
         body = self.asgi_body
         if body is None:
-            return super().stream
+            streamed = getattr(self.url_rule, "stream_body", False)
+            return StreamedBody(t.cast("t.Any", super().stream)) if streamed else super().stream
         limit = body.limit = self.max_content_length
         if limit is not None and (body.declared or 0) > limit:
             raise RequestEntityTooLarge
@@ -174,10 +195,8 @@ class Request(RequestBase):
         """Whether a cookie of this name may have been sent: False is certain, True is not."""
         if self.scope is None:
             return name in self.environ.get("HTTP_COOKIE", "")
-        for header, value in self.scope["headers"]:
-            if header == b"cookie" and name.encode() in value:
-                return True
-        return False
+        wanted = name.encode()
+        return any(wanted in value for value in self.notable.get(b"cookie", ()))
 
     @property
     def want_form_data_parsed(self) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import AsyncIterable, Iterable, Mapping
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from werkzeug.wrappers import Response as ResponseBase
 
 from .. import _current, json, portal
+
+_COOKIE_BREAK = re.compile(r"[\x00-\x20\x7f;,]")
 
 
 class Response(ResponseBase):
@@ -54,6 +58,42 @@ class Response(ResponseBase):
         if ctx is None:
             return super().max_cookie_size
         return t.cast("int", ctx.app.config["MAX_COOKIE_SIZE"])
+
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        max_age: timedelta | int | None = None,
+        expires: str | datetime | int | float | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = None,
+        partitioned: bool = False,
+    ) -> None:
+        """Set a cookie, with werkzeug's parameters.
+
+        :param key: its name.
+        :param max_age: seconds that it lives; by default as long as the browser's session.
+        :param domain: the domain that it is for; by default this host only.
+        :raises ValueError: if the name or the domain holds what would end it (RFC 6265 section
+            4.1.1): a semicolon, a comma, a space, a control character, or "=" in a name.
+        """
+        if _COOKIE_BREAK.search(key) or "=" in key or _COOKIE_BREAK.search(domain or ""):
+            raise ValueError(f"{key!r} (domain {domain!r}) cannot be a cookie's name and domain.")
+        super().set_cookie(
+            key,
+            value,
+            max_age,
+            expires,
+            path,
+            domain,
+            secure,
+            httponly,
+            samesite,
+            partitioned,
+        )
 
     @property
     def is_async(self) -> bool:

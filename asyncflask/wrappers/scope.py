@@ -11,16 +11,63 @@ Rules (PEP 3333, RFC 3875, RFC 9110 section 5.3):
 
 from __future__ import annotations
 
+import re
 import sys
 import typing as t
+from functools import lru_cache
 
 from werkzeug.exceptions import BadRequest
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+#: The headers that decide how a request is handled, whatever the app does with it.
+NOTABLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"cookie"})
+
+#: A host that every reader understands alike (RFC 3986 section 3.2.2), with or without a port.
+_PLAIN_HOST = re.compile(
+    rb"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+    rb"|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?",
+    re.IGNORECASE,
+)
+
 _SINGLE = {"host": "Host", "content-length": "Content-Length"}
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+def notable_headers(
+    headers: t.Iterable[tuple[bytes, bytes]],
+) -> dict[bytes, list[bytes]]:
+    """Return the values of the headers that are looked at for each request, in one pass."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in NOTABLE:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+@lru_cache(maxsize=256)  # bounded, since clients choose the values
+def is_plain_host(host: bytes) -> bool:
+    """Whether a `Host` header needs no second look."""
+    return _PLAIN_HOST.fullmatch(host) is not None
+
+
+def refusal(scope: t.Mapping[str, t.Any], notable: dict[bytes, list[bytes]]) -> BadRequest | None:
+    """Return why a request is answered 400 on every route, or None.
+
+    A request target must be a path (RFC 9112 section 3.2.1), and two `Host` or `Content-Length`
+    headers could be read differently by two readers.
+    """
+    for name in (b"host", b"content-length"):
+        if len(notable.get(name, ())) > 1:
+            return _sent_twice(name.decode(), len(notable[name]))
+    if not scope["path"].startswith("/") and scope["path"] != "*":
+        return BadRequest("The request's target is not a path: it must start with a slash.")
+    return None
+
+
+def _sent_twice(name: str, count: int) -> BadRequest:
+    return BadRequest(f"The request has {count} {_SINGLE[name]} headers; send one.")
 
 
 def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
@@ -35,7 +82,7 @@ def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
             found.setdefault(name, []).append(raw_value.decode("latin-1"))
     for name, values in found.items():
         if len(values) > 1 and name in _SINGLE:
-            raise BadRequest(f"The request has {len(values)} {_SINGLE[name]} headers; send one.")
+            raise _sent_twice(name, len(values))
         yield name, ("; " if name == "cookie" else ",").join(values)
 
 
