@@ -29,6 +29,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 import anyio.to_thread
+from werkzeug.exceptions import ServiceUnavailable
 
 from .loops import Loop, running
 
@@ -40,6 +41,9 @@ IDLE_SECONDS = 5.0
 #: calls are over by then and need no second thread; a blocking call never delays others longer.
 PATIENCE = 0.001
 
+#: Seconds after which a client that was told 503 may try again. A full queue drains in about that.
+RETRY_SECONDS = 1
+
 #: Seconds that `Pool.close` waits for threads that are still at work. They are daemons: what hangs
 #: longer ends with the process. No figure stands behind it but that users wait for a shutdown.
 JOIN_SECONDS = 10.0
@@ -48,8 +52,8 @@ _missing: t.Any = object()
 _thread = threading.local()
 
 
-class QueueFull(Exception):
-    """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows."""
+class QueueFull(ServiceUnavailable):
+    """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows; answered with 503."""
 
 
 def carry_over(source: Context) -> None:
@@ -260,8 +264,9 @@ class Pool:
         """
         if self._queue.qsize() >= self.queue_limit:
             raise QueueFull(
-                f"{self.queue_limit} calls of sync code wait for a thread already, and"
-                f" {self.limit} threads are at work (SYNC_QUEUE_LIMIT, SYNC_WORKERS)."
+                "The server has more to do than it can take on"
+                f" (SYNC_QUEUE_LIMIT={self.queue_limit}, SYNC_WORKERS={self.limit}).",
+                retry_after=RETRY_SECONDS,
             )
         self._queue.put(job)
         if not self._threads:

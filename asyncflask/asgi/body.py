@@ -19,6 +19,7 @@ from __future__ import annotations
 import io
 import tempfile
 import typing as t
+from functools import cached_property
 
 import anyio.to_thread
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
@@ -43,8 +44,10 @@ _TOO_LONG_TO_BUFFER = (
 )
 
 
-class RequestBody(io.RawIOBase):
-    """A request's body: a raw, read-only file over ASGI's messages.
+class RequestBody:
+    """A request's body over ASGI's messages.
+
+    PERF: most requests have none, so that making one sets three attributes and opens nothing.
 
     :param notable: the values of the headers that say how long it is, by name.
     :param receive: the connection's ``receive``.
@@ -53,24 +56,28 @@ class RequestBody(io.RawIOBase):
     #: Bytes that may be read; beyond it, 413.
     limit: int | None = None
 
+    #: Whether the client left before the end of the body.
+    cut_off = False
+
+    _held_bytes = 0
+    _on_disk = False
+    _rest = b""
+    _taken = 0
+
     def __init__(self, notable: t.Mapping[bytes, list[bytes]], receive: Receive) -> None:
         self._receive = receive
-        self._held: t.IO[bytes] = io.BytesIO()
-        self._held_bytes = 0
-        self._on_disk = False
-        self._rest = b""
-        self._taken = 0
-        self.cut_off = False
         self.declared = _declared_length(notable)
         self.complete = self.declared == 0
-        self._buffered: BodyReader | None = None
 
-    @property
+    @cached_property
+    def _held(self) -> t.IO[bytes]:
+        """What was read ahead, from where the reader is."""
+        return io.BytesIO()
+
+    @cached_property
     def reader(self) -> BodyReader:
         """The body as a buffered file."""
-        if self._buffered is None:
-            self._buffered = BodyReader(self)
-        return self._buffered
+        return BodyReader(_RawReader(self))
 
     async def read_ahead(self, limit: int) -> None:
         """Receive until the body is complete or more than `limit` bytes are held."""
@@ -111,23 +118,17 @@ class RequestBody(io.RawIOBase):
             if message["type"] == "http.disconnect":
                 self.cut_off = self.complete = True
 
-    def readable(self) -> bool:
-        """Whether it can be read: always."""
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        """Fill `buffer` with what is there next, waiting for it if need be.
+    def take(self, size: int) -> bytes:
+        """Return up to `size` bytes of what is there next, waiting for them if need be.
 
         :raises ClientDisconnected: (400) if the client left before the end of the body.
         :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
         """
-        size = len(buffer)
         if not self._rest:
             self._rest = self._held.read(size) or self._wait_for_more()
         taken, self._rest = self._rest[:size], self._rest[size:]
         self._count(taken)
-        buffer[: len(taken)] = taken
-        return len(taken)
+        return taken
 
     def _count(self, taken: bytes) -> None:
         self._taken += len(taken)
@@ -171,18 +172,33 @@ class RequestBody(io.RawIOBase):
             self._held = io.BytesIO()
 
 
+class _RawReader(io.RawIOBase):
+    """What a `BodyReader` buffers."""
+
+    def __init__(self, body: RequestBody) -> None:
+        self.body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        taken = self.body.take(len(buffer))
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
 class BodyReader(io.BufferedReader):
     """The body as a file; in an async handler also with ``async for``."""
 
-    raw: RequestBody
+    raw: _RawReader
 
     @property
     def asgi_body(self) -> RequestBody:
         """What this reads: so that a request made from an environ finds it again."""
-        return self.raw
+        return self.raw.body
 
     def __aiter__(self) -> t.AsyncIterator[bytes]:
-        return self.raw.chunks()
+        return self.raw.body.chunks()
 
 
 def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:

@@ -21,7 +21,8 @@ class BridgedExchange(Exchange):
         self.current = None
         await super().serve()
 
-    async def _handle(self) -> Response:
+    async def handle(self) -> Response:
+        """Call the WSGI application up to its first chunk, in the lane."""
         self.in_thread = True
         await self.body.read_ahead(SMALL_BYTES)
         response: Response = await self.driver_call(self._call)

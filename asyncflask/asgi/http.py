@@ -12,7 +12,7 @@ import re
 import typing as t
 
 import anyio
-from werkzeug.exceptions import InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from .. import _current
 from ..ctx import AppContext
@@ -32,9 +32,6 @@ Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
 Send = t.Callable[[Message], t.Awaitable[None]]
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
-
-#: Seconds after which a client that was told 503 may try again. A full queue drains in about that.
-RETRY_AFTER = 1
 
 
 class Exchange:
@@ -94,7 +91,9 @@ class Exchange:
         """Handle the request and send its response."""
         token = _current.context.set(self.current)
         try:
-            await self._serve()
+            await self.deliver(await self.handle())
+        except QueueFull as busy:
+            await self.send_page(busy)
         except Exception as error:
             await self.fail(error)
         finally:
@@ -102,15 +101,7 @@ class Exchange:
             self.driver.close()
             self.body.release()
 
-    async def _serve(self) -> None:
-        try:
-            response = await self._handle()
-        except QueueFull:
-            await self.send_page(ServiceUnavailable(), (b"retry-after", b"%d" % RETRY_AFTER))
-        else:
-            await self.deliver(response)
-
-    async def _handle(self) -> t.Any:
+    async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
         self.in_thread = runs_in_thread(self.ctx)
         if not self.body.complete:
@@ -118,7 +109,9 @@ class Exchange:
                 await self.body.read_ahead(SMALL_BYTES)
             else:
                 await read_for_loop(self.request, self.app.config)
-        return await self.run(pipeline.complete)
+        if self.in_thread:
+            return await self.run(pipeline.complete)
+        return await pipeline.complete(self.ctx, self.driver)
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
@@ -256,19 +249,19 @@ class Exchange:
         else:
             await self.send_page(InternalServerError())
 
-    async def send_page(self, error: t.Any, *headers: tuple[bytes, bytes]) -> None:
+    async def send_page(self, error: HTTPException) -> None:
         """Send an HTTP error's own page."""
-        kind = (b"content-type", b"text/html; charset=utf-8")
-        await self._send_whole(error.code, [kind, *headers], error.get_body().encode())
+        own = [_wire_header(name, value) for name, value in error.get_headers()]
+        await self._send_whole(t.cast("int", error.code), own, error.get_body().encode())
 
     async def _send_whole(
         self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
     ) -> None:
-        length = (b"content-length", b"%d" % len(body))
-        start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
-        await self.send(start)
+        headers.append((b"content-length", b"%d" % len(body)))
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
         shown = b"" if self.scope["method"] == "HEAD" else body
-        await self.send({"type": "http.response.body", "body": shown})
+        await self._send({"type": "http.response.body", "body": shown})
 
 
 def _pump(response: t.Any, pipe: Pipe) -> None:

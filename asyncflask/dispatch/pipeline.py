@@ -46,10 +46,19 @@ async def begin(ctx: AppContext, driver: Driver) -> None:
         ctx.match()
 
 
+def needs_begin(ctx: AppContext) -> bool:
+    """Whether the beginning of a request is more than matching its URL."""
+    interface = type(ctx.app.session_interface)
+    return bool(appcontext_pushed.receivers) or interface is not SecureCookieSessionInterface
+
+
 async def respond(ctx: AppContext, driver: Driver) -> t.Any:
     """Handle the request; what nothing handles becomes a 500, or is raised if it propagates."""
     try:
-        await begin(ctx, driver)
+        if needs_begin(ctx):
+            await begin(ctx, driver)
+        elif not ctx.matched:
+            ctx.match()
         response = await step(ctx, "full_dispatch_request", full_dispatch)(ctx, driver)
     except Exception as error:
         ctx.error = error
@@ -65,7 +74,9 @@ async def full_dispatch(ctx: AppContext, driver: Driver) -> t.Any:
     try:
         if request_started.receivers:
             await notify(request_started, ctx, driver)
-        value = await step(ctx, "preprocess_request", preprocess)(ctx, driver)
+        value = None
+        if app.before_request_funcs or app.url_value_preprocessors or app._overridden:
+            value = await step(ctx, "preprocess_request", preprocess)(ctx, driver)
         if value is None:
             value = await step(ctx, "dispatch_request", dispatch)(ctx, driver)
     except Exception as error:
@@ -108,8 +119,6 @@ async def preprocess(ctx: AppContext, driver: Driver) -> t.Any:
     """
     app, request = ctx.app, ctx.request
     processors, before = app.url_value_preprocessors, app.before_request_funcs
-    if not processors and not before:
-        return None
     names = (None, *reversed(request.blueprints))
     for name in names:
         for func in processors.get(name, ()):

@@ -32,6 +32,8 @@ PLAIN = frozenset({str, bytes, dict, list})
 
 def has_session_cookie(ctx: AppContext) -> bool:
     """Whether the request may have sent a session."""
+    if ctx.request.scope is not None and b"cookie" not in ctx.request.notable:
+        return False
     return ctx.request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
 
 

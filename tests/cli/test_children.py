@@ -65,15 +65,17 @@ def test_it_ends_with_its_parent(child: Child) -> None:
 
 
 def test_what_it_inherits_goes_no_further(child: Child) -> None:
-    code = "import os, sys; print(os.get_inheritable(int(os.environ['ASYNCFLASK_TEST_FD'])))"
+    code = (
+        "import os\n"
+        "from asyncflask.cli import children\n"
+        "with children.inherited('ASYNCFLASK_TEST_FD') as sock:\n"
+        "    print(os.get_inheritable(sock.fileno()))\n"
+    )
     with socket.socket() as sock:
         os.set_inheritable(sock.fileno(), True)
         environ = {**os.environ, WORKER: "true", "ASYNCFLASK_TEST_FD": str(sock.fileno())}
-        run = (
-            f"from asyncflask.cli import children\nchildren.inherited('ASYNCFLASK_TEST_FD')\n{code}"
-        )
         shown = subprocess.check_output(
-            [sys.executable, "-W", "ignore", "-c", run], env=environ, close_fds=False, text=True
+            [sys.executable, "-c", code], env=environ, close_fds=False, text=True
         )
     assert shown == "False\n"
 

@@ -98,6 +98,6 @@ def copied(base: Path, venv: Path) -> None:
     with tempfile.TemporaryDirectory(dir=base.parent) as scratch:
         copy = Path(shutil.copytree(base, f"{scratch}/venv", symlinks=True))
         for script in (copy / "bin").iterdir():
-            if not script.is_symlink():
+            if script.is_file() and not script.is_symlink():
                 script.write_bytes(script.read_bytes().replace(bytes(base), bytes(venv)))
         copy.rename(venv)
