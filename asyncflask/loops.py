@@ -67,14 +67,18 @@ class Loop:
         func: t.Callable[[], t.Coroutine[t.Any, t.Any, t.Any]],
         context: Context,
         done: t.Callable[[t.Any, BaseException | None], None],
-    ) -> None:
-        """Run a coroutine function in a task of its own; called on the loop's thread."""
+    ) -> t.Callable[[], t.Any]:
+        """Run a coroutine function in a task of its own; called on the loop's thread.
+
+        :return: what cancels the task.
+        """
+        cancelled = LoopCancelled("What this code waited for on the event loop was cancelled.")
 
         async def task() -> None:
             try:
                 result = await func()
-            except asyncio.CancelledError:
-                done(None, LoopCancelled("The event loop cancelled what this code waited for."))
+            except anyio.get_cancelled_exc_class():
+                done(None, cancelled)
                 raise
             except BaseException as error:
                 done(None, error)
@@ -82,13 +86,20 @@ class Loop:
                 done(result, None)
 
         if self.is_asyncio:
-            running = self.key.create_task(task(), context=context)
+            running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             running.add_done_callback(_running.discard)
-        else:
-            import trio
+            return running.cancel
+        import trio
 
-            trio.lowlevel.spawn_system_task(task, context=context)
+        scope = trio.CancelScope()
+
+        async def scoped_task() -> None:
+            with scope:
+                await task()
+
+        trio.lowlevel.spawn_system_task(scoped_task, context=context)
+        return scope.cancel
 
 
 _running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references

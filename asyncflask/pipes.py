@@ -27,7 +27,7 @@ class Pipe:
         self.pool, self.limit = pool, limit
         self._chunks: deque[bytes] = deque()
         self._size = 0
-        self._ended = self._closed = False
+        self._ended = self.closed = False
         self._room = threading.Condition()
         self._waiter: t.Any = None
 
@@ -37,9 +37,9 @@ class Pipe:
         :raises PipeClosed: if the reader went away.
         """
         with self._room:
-            while self._size >= self.limit and not self._closed:
+            while self._size >= self.limit and not self.closed:
                 self._room.wait()
-            if self._closed:
+            if self.closed:
                 raise PipeClosed
             self._chunks.append(chunk)
             self._size += len(chunk)
@@ -72,5 +72,5 @@ class Pipe:
     def close(self) -> None:
         """Go away as a reader: the writer's next `write` fails."""
         with self._room:
-            self._closed = True
+            self.closed = True
             self._room.notify()

@@ -31,7 +31,7 @@ from queue import Empty, SimpleQueue
 import anyio.to_thread
 from werkzeug.exceptions import ServiceUnavailable
 
-from .loops import Loop, running
+from .loops import Loop, LoopCancelled, running
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
 #: a busy server, short enough that a burst does not leave its threads behind.
@@ -126,13 +126,15 @@ class Lane:
         `hold` while it runs.
     """
 
-    __slots__ = ("_jobs", "_nested", "held", "pool")
+    __slots__ = ("_cancel", "_interrupted", "_interruptible", "_jobs", "_nested", "held", "pool")
 
     def __init__(self, pool: Pool, *, held: bool = False) -> None:
         self.pool = pool
         self.held = held
         self._jobs: SimpleQueue[Job | None] | None = None
         self._nested = 0
+        self._cancel: t.Callable[[], t.Any] | None = None
+        self._interruptible = self._interrupted = False
 
     def hold(self) -> None:
         """Keep the thread after the piece of work that calls this."""
@@ -218,19 +220,55 @@ class Lane:
             outcome[:] = [result, error]  # type: ignore[list-item]
             jobs.put(None)
 
+        before = self._cancel
         self._nested += 1
         try:
-            self.pool.loop.call_soon(partial(self.pool.loop.spawn, call, context, done))
+            self.pool.loop.call_soon(partial(self._spawn, call, context, done))
             while (job := jobs.get()) is not None:
                 self._do(job)
         finally:
             self._nested -= 1
-            self._jobs = outer
+            self._jobs, self._cancel = outer, before
         carry_over(context)
         result, error = outcome
         if error is not None:
             raise t.cast("BaseException", error)
         return result
+
+    def _spawn(self, call: t.Any, context: Context, done: t.Any) -> None:
+        """Start what the lane's thread waits for; on the loop."""
+        with self.pool.lock:
+            interrupted, self._interrupted = self._interrupted, False
+            if not interrupted:
+                try:
+                    self._cancel = self.pool.loop.spawn(call, context, done)
+                except BaseException as error:  # or the thread would wait for ever
+                    done(None, error)
+        if interrupted:
+            done(None, LoopCancelled("What this code would wait for is not wanted any more."))
+
+    @contextmanager
+    def interruptible(self) -> t.Iterator[None]:
+        """Let `interrupt` end what the lane's thread waits for inside this block, and only there.
+
+        What cleans up after the block may wait undisturbed.
+        """
+        self._interruptible = True
+        try:
+            yield
+        finally:
+            with self.pool.lock:
+                self._interruptible = self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Cancel the coroutine that the lane's thread waits for, or will; on the loop."""
+        with self.pool.lock:
+            if not self._interruptible:
+                return
+            if self._cancel is not None:
+                self._cancel()
+            else:
+                self._interrupted = True
 
 
 class Pool:
@@ -250,7 +288,7 @@ class Pool:
         self._awake = False
         self._watching = False
         self._parked = 0
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     @property
     def waiting(self) -> int:
@@ -320,7 +358,7 @@ class Pool:
 
     def park(self, change: int) -> None:
         """Count threads that a held lane keeps while the loop works; from any thread."""
-        with self._lock:
+        with self.lock:
             self._parked += change
         if change > 0 and self._queue.qsize():
             self.post(self._relieve)

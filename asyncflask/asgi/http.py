@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from contextvars import copy_context
 
 import anyio
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -20,13 +21,14 @@ from ..dispatch import pipeline, teardown
 from ..dispatch.plan import runs_in_thread
 from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
-from ..loops import Interrupt
+from ..loops import Interrupt, LoopCancelled
 from ..pipes import Pipe, PipeClosed
 from ..workers import Lane, QueueFull, carry_over
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
 from .body import SMALL_BYTES, RequestBody, read_for_loop
 from .failure import debug_page
+from .isolation import InContext
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -44,9 +46,11 @@ class Exchange:
     """
 
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
-        self.app, self.scope, self.receive, self._send = app, scope, receive, send
+        self.app, self.scope = app, scope
+        context = copy_context()
+        self.receive, self._send = InContext(receive, context), InContext(send, context)
         notable = notable_headers(scope["headers"])
-        self.body = RequestBody(notable, receive)
+        self.body = RequestBody(notable, self.receive)
         self.started = False
         self.driver = LoopDriver(app)
         self.in_thread = False
@@ -215,12 +219,14 @@ class Exchange:
         lane = self.open_lane()
         lane.hold()
         pipe = Pipe(lane.pool)
-        job = lane.start(_pump, response, pipe)
+        job = lane.start(_pump, response, pipe, lane)
         try:
             while (chunk := await pipe.read()) is not None:
                 yield chunk
         finally:
             pipe.close()
+            if not job.over:
+                lane.interrupt()
             with anyio.CancelScope(shield=True):
                 await job.outcome()
 
@@ -264,14 +270,18 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": shown})
 
 
-def _pump(response: t.Any, pipe: Pipe) -> None:
+def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
     """Write a sync body into a pipe; in the lane's thread, all of it."""
     chunks = iter(response.response)
     try:
-        for chunk in chunks:
-            pipe.write(encode(chunk))
+        with lane.interruptible():
+            for chunk in chunks:
+                pipe.write(encode(chunk))
     except PipeClosed:
         pass
+    except LoopCancelled:
+        if not pipe.closed:
+            raise
     finally:
         try:
             close = getattr(chunks, "close", None)

@@ -12,6 +12,11 @@ from http.client import HTTPResponse
 #: Seconds that a client waits for a server that should have answered in milliseconds.
 SILENCE = 10.0
 
+FORM = "Content-Type: application/x-www-form-urlencoded"
+JSON = "Content-Type: application/json"
+MULTIPART = "Content-Type: multipart/form-data; boundary=X"
+BYTES = "Content-Type: application/octet-stream"
+
 
 class Answer(t.NamedTuple):
     """A response that was read to its end."""
@@ -78,7 +83,9 @@ class Connection:
 
     def rest(self) -> bytes:
         """Return all that comes until the server closes."""
-        return self.receive(1 << 40)
+        with suppress(ConnectionResetError):
+            return self.receive(1 << 40)
+        return b""
 
     def finish(self) -> None:
         """Say that nothing more is sent (FIN), and keep listening."""
@@ -95,14 +102,36 @@ def request(
 ) -> bytes:
     """Return the bytes of a request: CRLF line ends, `Host`, and `Content-Length` for a body."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *headers]
-    if body and not any(
-        line.lower().startswith(("content-length", "transfer-")) for line in headers
-    ):
+    framed = ("content-length", "transfer-encoding")
+    if body and not any(line.lower().startswith(framed) for line in headers):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def chunked(body: bytes, size: int = 1000) -> bytes:
-    """Return a body in the chunked transfer coding."""
+    """Return a body in the chunked transfer coding.
+
+    :param size: bytes in each chunk.
+    """
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+
+
+def part(
+    name: bytes | None, value: bytes = b"v", *headers: bytes, filename: bytes | None = None
+) -> bytes:
+    """Return one part of a multipart form."""
+    disposition = b"Content-Disposition: form-data"
+    if name is not None:
+        disposition += b'; name="%s"' % name
+    if filename is not None:
+        disposition += b'; filename="%s"' % filename
+    return b"\r\n".join([disposition, *headers, b"", value])
+
+
+def multipart(*parts: bytes, closed: bool = True) -> bytes:
+    """Return a multipart body with the boundary of `MULTIPART`.
+
+    :param closed: whether the last boundary follows.
+    """
+    return b"".join(b"--X\r\n%s\r\n" % each for each in parts) + (b"--X--\r\n" if closed else b"")
