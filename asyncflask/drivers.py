@@ -81,7 +81,8 @@ def is_awaitable(value: t.Any) -> bool:
     )
 
 
-async def _await(value: t.Awaitable[T]) -> T:
+async def wait_for(value: t.Awaitable[T]) -> T:
+    """Await a value: the coroutine that a portal needs."""
     return await value
 
 
@@ -113,7 +114,7 @@ class ThreadDriver:
         """Call `func` in this thread; what it gives to await is awaited on a loop meanwhile."""
         result = self.host.ensure_sync(func)(*args, **kwargs)
         if is_awaitable(result):
-            result = self.host.async_to_sync(_await)(result)
+            result = self.host.async_to_sync(wait_for)(result)
         return result
 
     async def call_handling(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import typing as t
 from contextvars import Context
 
@@ -157,3 +158,9 @@ def _on_trio() -> bool:
     except RuntimeError:
         return True
     return False
+
+
+def on_event_loop() -> bool:
+    """Whether the calling thread runs an event loop, which sync code must not keep waiting."""
+    trio = sys.modules.get("trio")
+    return not _on_trio() or (trio is not None and trio.lowlevel.in_trio_run())

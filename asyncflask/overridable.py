@@ -20,7 +20,8 @@ from . import typing as ft
 from .asgi.body import read_for_loop
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import errors, pipeline, returns, teardown
-from .drivers import ThreadDriver, drive, is_async
+from .drivers import ThreadDriver, drive, is_async, is_awaitable, wait_for
+from .loops import on_event_loop
 from .sansio.app import App
 from .wrappers import Request, Response
 
@@ -120,7 +121,18 @@ class OverridableSteps(App):
 
         :raises TypeError: for anything else.
         """
-        return t.cast("Response", returns.to_response(self, rv))
+        return t.cast("Response", returns.to_response(self, self._awaited(rv)))
+
+    def _awaited(self, value: t.Any) -> t.Any:
+        """Return a view's value with its body awaited, where this thread may wait for that.
+
+        Extensions' decorators call `make_response` with what an ``async def`` view returned.
+        """
+        if isinstance(value, tuple) and value:
+            return (self._awaited(value[0]), *value[1:])
+        if not is_awaitable(value) or on_event_loop():
+            return value
+        return self.async_to_sync(wait_for)(value)
 
     def preprocess_request(self) -> ft.ResponseReturnValue | None:
         """Run the URL value preprocessors and the before-request functions.

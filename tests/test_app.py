@@ -13,7 +13,7 @@ import pytest
 from uvicorn import Config
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from asyncflask import Flask, Response, request
+from asyncflask import Flask, Response, make_response, request
 from asyncflask.app import AppType
 
 
@@ -148,6 +148,29 @@ def test_a_decorated_async_view_reads_a_large_upload() -> None:
     app.add_url_rule("/", "view", required(view), methods=["POST"])
     upload = {"f": (io.BytesIO(b"x" * 300_000), "f.bin")}
     assert app.test_client().post("/", data=upload).text == "300000"
+
+
+async def test_make_response_awaits_what_a_decorator_gives_it() -> None:
+    """As flask_cors.cross_origin does: `make_response(view())` around an async view."""
+    app = Flask("a")
+
+    def decorator(view: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        return lambda: make_response(view(), 201)
+
+    async def view() -> str:
+        return "awaited"
+
+    app.add_url_rule("/", "view", decorator(view))
+    assert app.test_client().get("/").status == "201 CREATED"
+    assert await answer(app) == "awaited"
+
+    @app.route("/loop")
+    async def on_loop() -> t.Any:
+        return make_response(view())
+
+    app.testing = True
+    with pytest.raises(TypeError, match="coroutine"), pytest.warns(RuntimeWarning):
+        await answer(app, "/loop")
 
 
 def test_resources_are_opened_for_reading_only() -> None:

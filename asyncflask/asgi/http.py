@@ -48,9 +48,9 @@ class Exchange:
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
         self.app, self.scope = app, scope
         context = copy_context()
-        self.receive, self._send = InContext(receive, context), InContext(send, context)
+        self._receive, self._send = InContext(receive, context), InContext(send, context)
         notable = notable_headers(scope["headers"])
-        self.body = RequestBody(notable, self.receive)
+        self.body = RequestBody(notable, self._receive)
         self.started = False
         self.driver = LoopDriver(app)
         self.in_thread = False
@@ -63,6 +63,10 @@ class Exchange:
         refused = refusal(scope, notable)
         if refused is not None:
             self.ctx.matched, self.request.routing_exception = True, refused
+
+    async def receive(self) -> Message:
+        """Receive a message."""
+        return t.cast("Message", await self._receive())
 
     async def send(self, message: Message) -> None:
         """Send a message, and remember that the response has begun."""

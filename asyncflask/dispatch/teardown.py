@@ -20,7 +20,7 @@ async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> N
     if ctx.has_request:
         ending = step(ctx, "do_teardown_request", teardown_request)(ctx, driver, error)
         await _collect(failed, ending)
-        if "files" in vars(ctx.request):
+        if ctx.request.is_open:
             await _collect(failed, driver.call(ctx.request.close))
     if ctx._shared is None:
         ending = step(ctx, "do_teardown_appcontext", teardown_appcontext)(ctx, driver, error)
@@ -39,7 +39,7 @@ def has_end(ctx: AppContext) -> bool:
         or request_tearing_down.receivers
         or appcontext_tearing_down.receivers
         or appcontext_popped.receivers
-        or "files" in vars(ctx.request)
+        or ctx.request.is_open
     )
 
 

@@ -241,6 +241,27 @@ class Request(RequestBase):
         parts = name.split(".")
         return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
+    @cached_property
+    def uploads(self) -> list[t.IO[bytes]]:
+        """The files that parsing the form has opened, also where the parsing failed."""
+        return []
+
+    def _get_file_stream(self, *args: t.Any, **kwargs: t.Any) -> t.IO[bytes]:
+        stream = super()._get_file_stream(*args, **kwargs)
+        self.uploads.append(stream)
+        return stream
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything for `close` to close."""
+        return "uploads" in self.__dict__ or "files" in self.__dict__
+
+    def close(self) -> None:
+        """Close the uploaded files; called when the request's context ends."""
+        super().close()
+        for stream in self.__dict__.get("uploads", ()):
+            stream.close()
+
     def _load_form_data(self) -> None:
         super()._load_form_data()
         ctx = _current.app_context()

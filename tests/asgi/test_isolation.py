@@ -9,6 +9,7 @@ import typing as t
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio import wait_all_tasks_blocked
 
 from asyncflask.asgi.isolation import InContext
 
@@ -58,12 +59,16 @@ async def test_two_calls_may_wait_side_by_side() -> None:
         order.append(name)
 
     wrapped = InContext(call, entry())
+
+    async def task(name: str) -> None:
+        await wrapped(name)
+
     async with anyio.create_task_group() as group:
-        group.start_soon(wrapped, "a")
-        group.start_soon(wrapped, "b")
-        await anyio.lowlevel.checkpoint()
+        group.start_soon(task, "a")
+        group.start_soon(task, "b")
+        await wait_all_tasks_blocked()
         gates["b"].set()
-        await anyio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
         gates["a"].set()
     assert order == ["b", "a"]
 

@@ -66,7 +66,8 @@ def run_both(suite: Suite, wheel: Path, *, fresh: bool = False) -> Result:
     """
     kept = environments.HOME / "results" / "flask" / f"{suite.name}.json"
     venv = environments.with_flask(suite)
-    recipe = [asdict(suite), (venv / "recipe.json").read_text()]
+    plugins = [file.read_text() for file in sorted((HERE / "plugin").glob("*.py"))]
+    recipe = [asdict(suite), (venv / "recipe.json").read_text(), *plugins]
     before = json.loads(kept.read_text()) if kept.exists() and not fresh else {}
     if before.get("recipe") != recipe:
         before = {"recipe": recipe, "outcome": asdict(run(suite, "flask", venv))}
