@@ -43,11 +43,9 @@ format: $(STAMP)  ## Format the code and sort its imports
 upstream: $(STAMP) .upstream/flask-$(FLASK_VERSION)  ## Download Flask's source and run its tutorial app on asyncflask
 	$(BIN)/python -m tests.conformance.tutorial .upstream/flask-$(FLASK_VERSION)/examples/tutorial
 
-.upstream/flask-$(FLASK_VERSION):
+.upstream/flask-$(FLASK_VERSION): | $(STAMP)
 	@mkdir -p .upstream
-	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
-		--no-build-isolation -d .upstream flask==$(FLASK_VERSION) || \
-	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --no-binary flask \
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary flask \
 		-d .upstream flask==$(FLASK_VERSION)
 	tar -xzf .upstream/flask-$(FLASK_VERSION).tar.gz -C .upstream
 

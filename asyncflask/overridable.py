@@ -85,7 +85,10 @@ class OverridableSteps(App):
     ) -> None:
         """Log an exception that nothing handled, with the request's path and method."""
         request = _current.request
-        self.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=exc_info)
+        path = request.path
+        if not path.isprintable():  # no client writes lines, or commands for a terminal, of its own
+            path = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
+        self.logger.error(f"Exception on {path} [{request.method}]", exc_info=exc_info)
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""
@@ -130,8 +133,15 @@ class OverridableSteps(App):
         """
         if isinstance(value, tuple) and value:
             return (self._awaited(value[0]), *value[1:])
-        if not is_awaitable(value) or on_event_loop():
+        if not is_awaitable(value):
             return value
+        ctx = _current.request_context()
+        if ctx is not None and ctx.request.scope is not None and on_event_loop():
+            getattr(value, "close", str)()
+            raise TypeError(
+                f"make_response() was given a {type(value).__name__} on the event loop, where it"
+                " cannot wait for it: pass what it gives, `make_response(await ...)`."
+            )
         return self.async_to_sync(wait_for)(value)
 
     def preprocess_request(self) -> ft.ResponseReturnValue | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from ..wrappers import Response
-from .body import SMALL_BYTES
 from .http import Exchange
 
 
@@ -24,7 +23,7 @@ class BridgedExchange(Exchange):
     async def handle(self) -> Response:
         """Call the WSGI application up to its first chunk, in the lane."""
         self.in_thread = True
-        await self.body.read_ahead(SMALL_BYTES)
+        await self.read_small_body()
         response: Response = await self.driver_call(self._call)
         return response
 

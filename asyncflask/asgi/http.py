@@ -112,14 +112,18 @@ class Exchange:
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
         self.in_thread = runs_in_thread(self.ctx)
-        if not self.body.complete:
-            if self.in_thread:
-                await self.body.read_ahead(SMALL_BYTES)
-            else:
-                await read_for_loop(self.request, self.app.config)
         if self.in_thread:
+            await self.read_small_body()
             return await self.run(pipeline.complete)
+        if not self.body.complete:
+            await read_for_loop(self.request, self.app.config)
         return await pipeline.complete(self.ctx, self.driver)
+
+    async def read_small_body(self) -> None:
+        """Read a body that is declared to be small, so that a slow client occupies no thread."""
+        declared, limit = self.body.declared, self.app.config["MAX_CONTENT_LENGTH"]
+        if declared and declared <= (SMALL_BYTES if limit is None else min(limit, SMALL_BYTES)):
+            await self.body.read_ahead(SMALL_BYTES)
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
@@ -253,7 +257,7 @@ class Exchange:
         if self.started or (self.app.testing and not self.app.debug):
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
-        if self.app.debug:
+        if self.app.debug and self.app.config["DEBUG_PAGES"]:
             headers, page = debug_page(self.app, self.request, error)
             await self._send_whole(500, headers, page)
         else:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 #: "true" in a child of the reloader: werkzeug's name for it, which users test for.
@@ -120,12 +120,16 @@ def follow_parent() -> Callable[[], None]:
         return lambda: None
 
     def watch() -> None:
-        while tie.recv(1):
-            pass  # it never sends: this returns when the other end is closed
+        with suppress(OSError):  # it never sends: this returns, or fails, when it has gone
+            tie.recv(1)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def served() -> None:
+        with suppress(OSError):
+            tie.sendall(b"1")
+
     threading.Thread(target=watch, name="asyncflask-parent", daemon=True).start()
-    return lambda: tie.sendall(b"1")
+    return served
 
 
 @contextmanager

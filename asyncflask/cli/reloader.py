@@ -7,12 +7,14 @@ runs its lifespan's end, and the next child takes over.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import sysconfig
 import threading
 import typing as t
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -29,6 +31,11 @@ if t.TYPE_CHECKING:
 STOP_WITHIN = 5.0
 #: Milliseconds between two looks whether the child has ended by itself. Changes do not wait.
 LOOK_EVERY = 250
+
+#: Where Python is installed.
+_PYTHON = Path(sysconfig.get_path("stdlib"))
+#: Names of directories that hold nothing to watch.
+_SKIPPED = {"__pycache__", "dist-packages", "node_modules", "site-packages"}
 
 CANNOT_WATCH = """\
 The files cannot be watched for changes: {error}. Turn the reloader off (--no-reload), or set
@@ -49,7 +56,8 @@ class Reloader:
     ) -> None:
         from watchfiles import PythonFilter
 
-        self._is_code = PythonFilter(ignore_paths=[*_installed()])
+        self._is_code = PythonFilter()
+        self._has_new_folder = False
         self.extra = [Path(file).absolute() for file in extra_files]
         self.exclude = list(exclude_patterns)
         self._fd = fd
@@ -86,29 +94,51 @@ class Reloader:
         """Return whether a change of that file is a reason to reload."""
         if any(fnmatch(path, pattern) for pattern in self.exclude):
             return False
+        if os.path.isdir(path):
+            return self._is_new_code(path)
         if any(Path(path).is_relative_to(extra) for extra in self.extra):
             return True
         return self._is_code(change, path)
 
-    def roots(self) -> list[Path]:
-        """Return the directories and files to watch: own code, not the installed one."""
-        installed = [Path(path) for path in _installed()]
-        code = [Path(entry).absolute() for entry in sys.path]
-        own = [d for d in code if d.is_dir() and not any(d.is_relative_to(i) for i in installed)]
-        found = {Path.cwd(), *own, *(extra for extra in self.extra if extra.exists())}
-        return [each for each in found if found.isdisjoint(each.parents)]
+    def _is_new_code(self, folder: str) -> bool:
+        """Take note of a directory that is not watched yet; return whether it has code already."""
+        if _is_skipped(folder):
+            return False
+        self._has_new_folder = True
+        return any(name.endswith(".py") for name in os.listdir(folder))
+
+    def folders(self) -> set[str]:
+        """Return the directories to watch, each of them without what is below it.
+
+        Own code is watched: what is on the path, less what is installed. A watch on everything
+        below the project would take seconds where that holds environments or node_modules, and a
+        good part of the watches that the system has.
+        """
+        code = [entry for entry in map(os.path.abspath, sys.path) if not _is_skipped(entry)]
+        found = {str(file.parent) for file in self.extra if file.parent.is_dir()}
+        for root in {os.getcwd(), *code, *map(str, self.extra)}:
+            found.update(_walk(root))
+        return found
 
     def _changes(self) -> Iterator[set[t.Any]]:
         from watchfiles import watch
 
-        return watch(
-            *self.roots(),
-            watch_filter=self.counts,
-            stop_event=self._stop,
-            rust_timeout=LOOK_EVERY,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-        )
+        while not self._stop.is_set():
+            self._has_new_folder = False
+            watching = watch(
+                *self.folders(),
+                recursive=False,
+                watch_filter=self.counts,
+                stop_event=self._stop,
+                rust_timeout=LOOK_EVERY,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            )
+            with closing(watching):
+                for changes in watching:
+                    yield changes
+                    if self._has_new_folder:
+                        break
 
     def _start(self) -> None:
         self._child = Child(RELOADED, self._started, self._fd)
@@ -131,10 +161,21 @@ class Reloader:
             child.end(STOP_WITHIN)
 
 
-def _installed() -> set[str]:
-    """Return the directories that Python and its packages are installed in."""
-    places = ("stdlib", "platstdlib", "purelib", "platlib")
-    return {sysconfig.get_path(place) for place in places}
+def _walk(root: str) -> Iterator[str]:
+    for folder, below, _ in os.walk(root):
+        below[:] = [name for name in below if not _is_skipped(os.path.join(folder, name))]
+        yield folder
+
+
+def _is_skipped(folder: str) -> bool:
+    """Return whether a directory has no code of the user's: hidden, installed, an environment."""
+    name = os.path.basename(folder)
+    return (
+        name.startswith(".")
+        or name in _SKIPPED
+        or Path(folder).is_relative_to(_PYTHON)
+        or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+    )
 
 
 def _shortest(changes: set[t.Any]) -> str:

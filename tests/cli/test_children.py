@@ -51,14 +51,17 @@ def test_it_says_when_it_serves_and_how_it_ended(child: Child) -> None:
 
 def test_it_is_killed_when_it_does_not_end(child: Child) -> None:
     os.kill(child.pid, signal.SIGSTOP)
+    os.waitpid(child.pid, os.WUNTRACED)
     child.end(0.01)
     assert child.status() == 128 + signal.SIGKILL
 
 
-def test_it_ends_with_its_parent(child: Child) -> None:
-    say(child)
-    child._tie.setblocking(True)
-    assert child.has_served()
+@pytest.mark.parametrize("reads", [True, False])
+def test_it_ends_with_its_parent(child: Child, reads: bool) -> None:
+    if reads:
+        child._tie.setblocking(True)
+        say(child)
+        assert child.has_served()
     child._tie.close()  # what the system does with a dead parent's sockets
     child._process.wait(10)
     assert child.status() == 128 + signal.SIGTERM

@@ -32,18 +32,39 @@ def test_which_files_count(project: Path, name: str, counts: bool) -> None:
     assert made.counts(Change.modified, str(project / name)) is counts
 
 
-def test_own_code_is_watched_and_installed_code_is_not(
+def test_own_code_is_watched_and_nothing_else(
     project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     extra = tmp_path_factory.mktemp("extra") / "settings.toml"
     extra.touch()
-    (project / "below").mkdir()
-    installed = [path for path in sys.path if "site-packages" in path or "python3" in path]
-    code = [str(project / "below"), str(elsewhere), str(project / "missing"), *installed]
+    for name in ("package/deep", "env", ".git/refs", "package/__pycache__", "node_modules/x"):
+        (project / name).mkdir(parents=True)
+    (project / "env/pyvenv.cfg").touch()
+    installed = [entry for entry in sys.path if "python3" in entry and Path(entry).is_dir()]
+    assert installed
+    code = [str(project / "package"), str(elsewhere), str(project / "missing"), *installed]
     monkeypatch.setattr(sys, "path", code)
-    roots = Reloader(0, [str(extra), str(project / "missing.toml")]).roots()
-    assert set(roots) == {project, elsewhere, extra}
+    folders = Reloader(0, [str(extra), str(project / "missing/missing.toml")]).folders()
+    own = [project, project / "package", project / "package/deep", elsewhere, extra.parent]
+    assert folders == {str(folder) for folder in own}
+
+
+def test_a_directory_that_comes_later_is_watched(hello: Path, start: Start) -> None:
+    server = start("-m", "asyncflask", "run", "--reload", "--port", "0")
+    url = server.url()
+    assert httpx.get(url).text == "hello"
+    (hello / "data").mkdir()
+    (hello / "package").mkdir()
+    (hello / "package/__init__.py").touch()
+    server.until("Detected change in 'package")
+    server.until("Application startup complete")
+    (hello / "package/views.py").touch()
+    server.until("Detected change in 'package/views.py'")
+    server.until("Application startup complete")
+    (hello / "data/code.py").touch()
+    server.until("Detected change in 'data/code.py'")
+    assert httpx.get(url, timeout=10).text == "hello"
 
 
 def test_a_change_restarts_and_a_broken_file_waits(hello: Path, start: Start) -> None:

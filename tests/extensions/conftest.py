@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import typing as t
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,21 +12,23 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ..cli.conftest import PATIENCE as PATIENCE
 from ..cli.conftest import Process
 
 ROOT = Path(__file__).parents[2]
 PARTNER = "https://partner.example"
 
+RUN = ("-m", "asyncflask", "--as-flask", "--app", "tests/extensions/app.py", "run", "--port", "0")
 UVICORN = ("-m", "uvicorn", "tests.extensions.asgi:app", "--port", "0")
-#: The ways to start the server: our command, and uvicorn with each of its event loops and parsers.
+#: The ways to start the server: our command, which takes uvloop and httptools; uvicorn with
+#: nothing compiled; and through WSGI middleware.
 COMMANDS = {
-    "run": ("-m", "asyncflask", "--as-flask", "--app", "tests/extensions/app.py", "run", "-p", "0"),
-    **{
-        f"{loop}-{http}": (*UVICORN, "--loop", loop, "--http", http)
-        for loop in ("asyncio", "uvloop")
-        for http in ("h11", "httptools")
-    },
+    "run": RUN,
+    "plain": (*UVICORN, "--loop", "asyncio", "--http", "h11"),
+    "bridge": (*UVICORN, "--loop", "uvloop", "--http", "httptools"),
 }
+#: Variables for the server's process: what the app is told about the place where it runs.
+ENVIRONS = {"bridge": {"BEHIND_PROXY": "1"}}
 
 
 class Visitor(httpx.Client):
@@ -36,7 +39,11 @@ class Visitor(httpx.Client):
 
     def __init__(self, url: str) -> None:
         super().__init__(base_url=url, timeout=30)
+
+    def __enter__(self) -> t.Self:
+        super().__enter__()
         self.headers["X-CSRFToken"] = self.get("/token").json()["token"]
+        return self
 
     def enter(self, name: str) -> None:
         """Register, and log in."""
@@ -49,6 +56,7 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The address of a server that lives for all tests of a command; each has its own database."""
     database = tmp_path_factory.mktemp("extensions") / "notes.sqlite"
     environ = {"DATABASE_URI": f"sqlite:///{database}", "PYTHONPATH": str(ROOT)}
+    environ |= ENVIRONS.get(request.param, {})
     before = Path.cwd()
     os.chdir(ROOT)
     try:

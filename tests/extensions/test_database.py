@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from threading import Event
+
+import httpx
 import pytest
 
-from .conftest import Visitor
+from .conftest import PATIENCE, Visitor
 
 NOTHING = {"connections": 0, "sessions": 0}
+
+
+def wait_for(visitor: Visitor, connections: int) -> None:
+    """Wait until so many connections are out, and as many sessions are open."""
+    expected = {"connections": connections, "sessions": connections}
+    deadline = time.monotonic() + PATIENCE
+    while (found := visitor.get("/leaks").json()) != expected:
+        assert time.monotonic() < deadline, found
+        Event().wait(0.005)
 
 
 @pytest.mark.parametrize("write", ["/notes", "/notes-async"])
@@ -43,3 +57,26 @@ def test_pages(member: Visitor) -> None:
     assert (page["on page"], page["total"] >= 6) == (3, True)
     assert member.get("/all?per_page=100").json()["on page"] == 5
     assert member.get("/all?page=1000").status_code == 404
+
+
+def test_a_streamed_body_has_the_session(member: Visitor, name: str) -> None:
+    assert member.get("/stream").text == f"{name} has 0\n" * 3
+    wait_for(member, connections=0)
+
+
+def test_a_reader_who_leaves(member: Visitor, name: str) -> None:
+    for _ in range(5):
+        with member.stream("GET", "/stream?forever") as answer:
+            assert next(answer.iter_lines()) == f"{name} has 0"
+    wait_for(member, connections=0)
+
+
+def test_a_visitor_who_does_not_wait(member: Visitor, tmp_path: Path) -> None:
+    until = tmp_path / "enough"
+    for _ in range(5):
+        with pytest.raises(httpx.ReadTimeout):
+            member.get("/slow", params={"until": str(until)}, timeout=0.05)
+    wait_for(member, connections=5)
+    until.touch()
+    wait_for(member, connections=0)
+    assert member.get("/all").json()["lost"] == 0

@@ -50,8 +50,9 @@ def test_fields_are_validated(member: Visitor, path: str, text: str, error: str)
 
 @pytest.mark.parametrize("path", ["/form", "/form-async"])
 def test_a_form_of_several_parts(member: Visitor, path: str) -> None:
-    files = {"text": (None, "in parts"), "attached": ("a.txt", b"x" * 600_000)}
-    assert member.post(path, files=files).status_code == 201
+    attached = {"attached": ("a.txt", b"x" * 600_000)}
+    answer = member.post(path, data={"text": "in parts"}, files=attached)
+    assert answer.status_code == 201
     assert member.get("/notes-async").json()["notes"] == ["in parts"]
 
 

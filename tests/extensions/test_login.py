@@ -36,7 +36,7 @@ def test_an_unknown_name(visitor: Visitor) -> None:
 
 
 def test_logging_out(member: Visitor) -> None:
-    assert member.post("/logout").json()["keys"] == ["_id", "csrf_token"]
+    assert member.post("/logout").json()["keys"] == ["csrf_token"]
     assert member.get("/me").status_code == 401
     assert member.get("/anybody").json()["user"] is None
 

@@ -49,6 +49,7 @@ def make_app(folder: Path, **config: t.Any) -> Flask:
         _add_readers(app, prefix, make)
     _add_paths(app)
     _add_makers(app)
+    _add_others(app)
     _add_files(app, folder)
     return app
 
@@ -136,10 +137,17 @@ def _add_makers(app: Flask) -> None:
     async def make_url() -> t.Any:
         return url_for("strict", _external=True)
 
+
+def _add_others(app: Flask) -> None:
+    """Add what fails, and what shows the request as it came."""
+
     @app.get("/make/error")
     async def make_error() -> t.Any:
-        password = SECRET
-        raise ValueError(request.args.get("text", "") + password[:0])
+        raise ValueError(request.args.get("text", ""))
+
+    @app.get("/make/error-at/<text>")
+    def make_error_at(text: str) -> t.Any:
+        raise ValueError("here")
 
     @app.route("/environ")
     def environ() -> t.Any:

@@ -56,6 +56,11 @@ class LiveServer(uvicorn.Server):
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="live-server")
 
+    @property
+    def url(self) -> str:
+        """The server's address as a URL."""
+        return "http://{}:{}".format(*self.address)
+
     def _main(self) -> None:
         try:
             self.run([self._listener])
