@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import typing as t
 import weakref
-from abc import ABCMeta
 from datetime import timedelta
 from functools import cached_property, partial
 
@@ -13,13 +12,14 @@ from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
 from . import _current, asgi, cli, defaults, serving, workers
+from .calling import AppType, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
 from .dispatch.steps import OVERRIDABLE, find_overridden
-from .drivers import is_async
 from .helpers import get_flashed_messages, send_from_directory
 from .json.provider import DefaultJSONProvider
 from .overridable import OverridableSteps
+from .pools import Pools
 from .routing import Map, Matcher, Rule, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
@@ -32,30 +32,6 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _unset: t.Any = object()
-
-
-class AppType(ABCMeta):
-    """The type of app classes: keeps an app callable as ASGI whatever is put in its ``__call__``.
-
-    Tools for Flask replace ``Flask.__call__``, and subclasses define it, with a function of two
-    arguments. It is kept as the class's WSGI side, and the bridge leads ASGI requests through it.
-    An ``async def`` is taken as it is.
-    """
-
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any]) -> None:
-        super().__init__(name, bases, namespace)
-        if bases != (OverridableSteps,) and "__call__" in namespace:
-            del cls.__call__  # and through `__setattr__` to where it belongs
-            setattr(cls, "__call__", namespace["__call__"])  # noqa: B010
-
-    def __setattr__(cls, name: str, value: t.Any) -> None:
-        if name == "__call__" and not is_async(value):
-            name = "_wsgi_call"
-        super().__setattr__(name, value)
-
-
-#: Marks the environ of a request that is already below a class's own ``__call__``.
-_CALLED = "asyncflask.called"
 
 
 class Flask(OverridableSteps, metaclass=AppType):
@@ -114,13 +90,13 @@ class Flask(OverridableSteps, metaclass=AppType):
             instance_relative_config=instance_relative_config,
             root_path=root_path,
         )
-        self._pools = workers.Pools()
+        self._pools = Pools()
         self.cli = cli.AppGroup()
         self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
         # A server that inspects `app.__call__` sees a coroutine function, and thus ASGI 3; calling
         # the app uses the class's method, which takes both protocols.
-        self.__dict__["__call__"] = partial(_serve_asgi, this)
+        self.__dict__["__call__"] = partial(serve_asgi, this)
         if self.has_static_folder:
             self._add_static_route(this, static_host, host_matching)
 
@@ -404,29 +380,13 @@ class Flask(OverridableSteps, metaclass=AppType):
 
     def __call__(self, *args: t.Any) -> t.Any:
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-        if len(args) == 3:
-            return self.asgi_app(*args)
-        if len(args) != 2:
-            raise TypeError(
-                f"The app was called with {len(args)} arguments. A server calls it with (scope,"
-                " receive, send) for ASGI or (environ, start_response) for WSGI; it is no factory."
-            )
-        environ, start_response = args
-        foreign = type(self)._wsgi_call
-        if foreign is None or _CALLED in environ:
-            return self.wsgi_app(environ, start_response)
-        environ[_CALLED] = True
-        return foreign(self, environ, start_response)
+        return call_app(self, args)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)
 
     async def _end(self, ctx: AppContext, driver: t.Any, error: BaseException | None) -> None:
         await teardown.end(ctx, driver, error)
-
-
-async def _serve_asgi(app: weakref.ref[Flask], scope: t.Any, receive: t.Any, send: t.Any) -> None:
-    await t.cast("Flask", app())(scope, receive, send)
 
 
 #: The methods as they are here, to tell what a subclass, an instance or a patch overrides.

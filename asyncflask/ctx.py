@@ -256,8 +256,7 @@ class AppContext:
         around = _current.app_context()
         token = _current.context.set(self)
         self._cv_tokens.append((token, self._outer))
-        if outer is not self:
-            self._outer = outer
+        self._outer = self._outer if outer is self else outer
         if len(self._cv_tokens) == 1 and self._request is not None and around is not self:
             self._share(around)
 
@@ -396,6 +395,6 @@ def _requested(name: str) -> AppContext:
     if ctx is None:
         raise RuntimeError(
             f"{name!r} can only be used when a request context is active, such as in a view"
-            " function: there is no request here for it to belong to."
+            " function."
         )
     return ctx

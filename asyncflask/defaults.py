@@ -43,8 +43,8 @@ OWN: t.Final[dict[str, t.Any]] = {
     # Calls of sync code that may wait for a thread; beyond it a request gets 503. About a second
     # of work for 40 threads at 40 ms a call: who waits longer is better told to come again.
     "SYNC_QUEUE_LIMIT": 1_000,
-    # In debug mode, answer an unhandled exception with a page that shows source and locals. Off with
-    # `asyncflask run --no-debugger` and `app.run(use_debugger=False)`.
+    # In debug mode, answer an unhandled exception with a page that shows source and locals. Off
+    # with `asyncflask run --no-debugger` and `app.run(use_debugger=False)`.
     "DEBUG_PAGES": True,
     # Bytes of a body that are read ahead for async handlers where MAX_CONTENT_LENGTH is not set.
     "MAX_BUFFERED_BODY": 16 * 1024 * 1024,

@@ -18,7 +18,6 @@ PERF: one ``call_soon_threadsafe`` per burst, 1 to 3 us a call with 16 to 64 in 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 import typing as t
@@ -28,10 +27,9 @@ from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 
-import anyio.to_thread
 from werkzeug.exceptions import ServiceUnavailable
 
-from .loops import Loop, LoopCancelled, running
+from .loops import Loop, LoopCancelled
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
 #: a busy server, short enough that a burst does not leave its threads behind.
@@ -371,37 +369,6 @@ class Pool:
         deadline = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-
-
-class Pools:
-    """An app's pools, one for each event loop that serves it."""
-
-    def __init__(self) -> None:
-        self._pools: dict[t.Any, Pool] = {}
-        self._pid = os.getpid()
-
-    def here(self, limit: int, queue_limit: int) -> Pool:
-        """Return the running loop's pool, made on first use."""
-        if self._pid != os.getpid():  # a forked child has none of its parent's threads
-            self.__init__()  # type: ignore[misc]
-        key = running()
-        pool = self._pools.get(key)
-        if pool is None:
-            self._forget_closed()
-            pool = self._pools[key] = Pool(Loop(), limit, queue_limit)
-        return pool
-
-    def _forget_closed(self) -> None:
-        """Drop the pools of event loops that are closed; their idle threads end by themselves."""
-        for key in [*self._pools]:
-            if getattr(key, "is_closed", bool)():
-                del self._pools[key]
-
-    async def close(self) -> None:
-        """End the threads of the running loop's pool."""
-        pool = self._pools.pop(running(), None)
-        if pool is not None:
-            await anyio.to_thread.run_sync(pool.close)
 
 
 def current() -> Lane | None:

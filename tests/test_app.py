@@ -14,7 +14,7 @@ from uvicorn import Config
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from asyncflask import Flask, Response, make_response, request
-from asyncflask.app import AppType
+from asyncflask.calling import AppType
 
 
 def hello(app: Flask) -> Flask:

@@ -42,7 +42,7 @@ def rules(draw: st.DrawFn) -> list[Rule]:
     for number in range(draw(st.integers(1, 7))):
         drawn = draw(st.lists(SEGMENTS, min_size=0, max_size=3))
         parts = [part.format(n=place) for place, part in enumerate(drawn)]
-        websocket = draw(st.sampled_from([False, False, False, False, True]))
+        websocket: bool = draw(st.sampled_from([False, False, False, False, True]))
         slash = "/" if parts and draw(st.booleans()) else ""
         made.append(
             Rule(

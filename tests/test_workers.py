@@ -16,7 +16,8 @@ import pytest
 from asyncflask import portal, workers
 from asyncflask.loops import Loop, LoopCancelled
 from asyncflask.pipes import Pipe, PipeClosed
-from asyncflask.workers import Lane, Pool, Pools, QueueFull
+from asyncflask.pools import Pools
+from asyncflask.workers import Lane, Pool, QueueFull
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 

@@ -1,0 +1,57 @@
+"""How an app is called: by ASGI and WSGI servers, and by tools that put themselves in between."""
+
+from __future__ import annotations
+
+import typing as t
+import weakref
+from abc import ABCMeta
+
+from .drivers import is_async
+
+#: Marks the environ of a request that is already below a class's own ``__call__``.
+_CALLED = "asyncflask.called"
+
+
+class AppType(ABCMeta):
+    """The type of app classes: keeps an app callable as ASGI whatever is put in its ``__call__``.
+
+    Tools for Flask replace ``Flask.__call__``, and subclasses define it, with a function of two
+    arguments. It is kept as the class's WSGI side, and the bridge leads ASGI requests through it.
+    An ``async def`` is taken as it is.
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, t.Any]) -> None:
+        super().__init__(name, bases, namespace)
+        if "__call__" in namespace and any(isinstance(base, AppType) for base in bases):
+            del cls.__call__  # and through `__setattr__` to where it belongs
+            setattr(cls, "__call__", namespace["__call__"])  # noqa: B010
+
+    def __setattr__(cls, name: str, value: t.Any) -> None:
+        if name == "__call__" and not is_async(value):
+            name = "_wsgi_call"
+        super().__setattr__(name, value)
+
+
+def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:
+    """Serve a connection with the arguments that a server calls the app with.
+
+    :raises TypeError: if they are neither ASGI's nor WSGI's.
+    """
+    if len(args) == 3:
+        return app.asgi_app(*args)
+    if len(args) != 2:
+        raise TypeError(
+            f"The app was called with {len(args)} arguments. A server calls it with (scope,"
+            " receive, send) for ASGI or (environ, start_response) for WSGI; it is no factory."
+        )
+    environ, start_response = args
+    foreign = type(app)._wsgi_call
+    if foreign is None or _CALLED in environ:
+        return app.wsgi_app(environ, start_response)
+    environ[_CALLED] = True
+    return foreign(app, environ, start_response)
+
+
+async def serve_asgi(app: weakref.ref[t.Any], scope: t.Any, receive: t.Any, send: t.Any) -> None:
+    """Call an app as an ASGI application; servers see that this is a coroutine function."""
+    await t.cast("t.Any", app())(scope, receive, send)
