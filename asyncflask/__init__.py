@@ -39,7 +39,6 @@ if t.TYPE_CHECKING:
     from .helpers import send_from_directory as send_from_directory
     from .helpers import stream_with_context as stream_with_context
     from .helpers import url_for as url_for
-    from .json import jsonify as jsonify
     from .signals import appcontext_popped as appcontext_popped
     from .signals import appcontext_pushed as appcontext_pushed
     from .signals import appcontext_tearing_down as appcontext_tearing_down
@@ -60,6 +59,10 @@ if t.TYPE_CHECKING:
     from .templating import stream_template_string_async as stream_template_string_async
     from .wrappers import Request as Request
     from .wrappers import Response as Response
+
+    def jsonify(*args: t.Any, **kwargs: t.Any) -> Response:
+        """Return a JSON response; see `json.jsonify`, which lies below the response class."""
+
 
 _NAMES = {
     "app": "Flask",

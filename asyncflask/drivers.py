@@ -58,7 +58,7 @@ def is_async(func: t.Any) -> bool:
     """
     # PERF: the flag of a plain function decides in 60 ns, where `inspect` takes 600.
     if type(func) is types.FunctionType:
-        marked = "_is_coroutine_mark" in func.__dict__  # inspect.markcoroutinefunction
+        marked = "_is_coroutine_marker" in func.__dict__  # inspect.markcoroutinefunction
         return marked or bool(func.__code__.co_flags & inspect.CO_COROUTINE)
     if inspect.iscoroutinefunction(func):
         return True

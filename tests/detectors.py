@@ -31,9 +31,9 @@ from asyncflask import _current
 #: Seconds that leftovers get to go away by themselves.
 PATIENCE = 5.0
 
-#: Seconds for which one callback may keep an event loop. What is slower than that is no matter of
-#: a slow machine: a whole request takes a thousandth of it.
-LOOP_LIMIT = 0.25
+#: Seconds for which one callback may keep an event loop. Far more than any needs, since a machine
+#: with other work may stop a process for a while; far less than a deadlock or a sleep takes.
+LOOP_LIMIT = 2.0
 
 #: Where a thread stands that has no work: module and function of its innermost frame, not counting
 #: the frames of the queue that it waits at.

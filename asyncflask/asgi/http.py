@@ -13,6 +13,7 @@ import typing as t
 from contextvars import copy_context
 
 import anyio
+from anyio.lowlevel import checkpoint
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from .. import _current
@@ -221,6 +222,8 @@ class Exchange:
     async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
         async for chunk in response.response:
             yield encode(chunk)
+            # A server's `send` need not wait for anything; others on the loop must get their turn.
+            await checkpoint()
 
     async def _lane_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
         """Have the lane's thread make the body, and hand over what it has made so far."""

@@ -288,6 +288,24 @@ async def test_a_client_that_leaves_ends_the_stream(app: Flask, kind: str) -> No
     assert events == ["closed", "teardown"]
 
 
+async def test_a_generator_that_never_waits_lets_others_run(app: Flask) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+
+    @app.route("/")
+    async def view() -> t.Any:
+        return endless()
+
+    exchange = Exchange(part(b""))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(app(scope(), exchange.receive, exchange.send))
+        while len(exchange.sent) < 10:
+            await asyncio.sleep(0)
+        exchange.gone.set()
+        await task
+
+
 async def test_a_generator_that_never_started_is_closed(app: Flask) -> None:
     events: list[str] = []
 
