@@ -43,7 +43,7 @@ def rules(draw: st.DrawFn) -> list[Rule]:
         drawn = draw(st.lists(SEGMENTS, min_size=0, max_size=3))
         parts = [part.format(n=place) for place, part in enumerate(drawn)]
         websocket: bool = draw(st.sampled_from([False, False, False, False, True]))
-        slash = "/" if parts and draw(st.booleans()) else ""
+        slash = "/" if draw(st.booleans()) and parts else ""
         made.append(
             Rule(
                 "/" + "/".join(parts) + slash,

@@ -299,11 +299,11 @@ async def test_a_generator_that_never_waits_lets_others_run(app: Flask) -> None:
 
     exchange = Exchange(part(b""))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        task = group.create_task(app(scope(), exchange.receive, exchange.send))
-        while len(exchange.sent) < 10:
-            await asyncio.sleep(0)
+        begun = asyncio.Event()
+        exchange.on_chunk = lambda chunk: begun.set()
+        group.create_task(app(scope(), exchange.receive, exchange.send))
+        await begun.wait()
         exchange.gone.set()
-        await task
 
 
 async def test_a_generator_that_never_started_is_closed(app: Flask) -> None:
