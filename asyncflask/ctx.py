@@ -22,11 +22,12 @@ from contextvars import Token
 from functools import cached_property, update_wrapper
 from types import TracebackType
 
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, RequestRedirect
 
 from . import _current, drivers, workers
 from . import typing as ft
+from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
 from .sessions import SessionInterface, SessionMixin
 from .wrappers import Request
@@ -94,19 +95,6 @@ class _AppCtxGlobals:
     def __repr__(self) -> str:
         ctx = _current.app_context()
         return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
-
-
-class NoHost(BadRequest):
-    """Raised where a URL of this server is needed and the request's `Host` gives none."""
-
-    description = "The request's Host header is not a host, so no URL can be made of it."
-
-
-class NoRequest(RuntimeError, AttributeError):
-    """Raised when a context is asked for its request and carries none.
-
-    An `AttributeError` too, so that `hasattr` and `getattr` with a default tell without raising.
-    """
 
 
 class AppContext:
@@ -225,6 +213,13 @@ class AppContext:
         except HTTPException as error:
             lost = isinstance(error, RequestRedirect) and not request.host
             request.routing_exception = NoHost() if lost else error
+
+    def forget_errors(self) -> None:
+        """Let go of errors whose frames refer to this context, which would be a circle."""
+        self.error = None
+        missed = None if self._request is None else self._request.routing_exception
+        if missed is not None:
+            missed.__traceback__ = None
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, for another task."""

@@ -9,9 +9,7 @@ from contextvars import Context
 
 import anyio
 
-
-class LoopCancelled(RuntimeError):
-    """Raised in sync code whose awaited coroutine was cancelled, as at a server's shutdown."""
+from .exceptions import LoopCancelled
 
 
 class Waiter:

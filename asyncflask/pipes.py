@@ -6,11 +6,8 @@ import threading
 import typing as t
 from collections import deque
 
+from .exceptions import PipeClosed
 from .workers import Pool
-
-
-class PipeClosed(Exception):
-    """Raised in the writer of a `Pipe` whose reader went away."""
 
 
 class Pipe:

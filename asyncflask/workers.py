@@ -27,9 +27,8 @@ from contextvars import Context, copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from werkzeug.exceptions import ServiceUnavailable
-
-from .loops import Loop, LoopCancelled
+from .exceptions import LoopCancelled, QueueFull
+from .loops import Loop
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
 #: a busy server, short enough that a burst does not leave its threads behind.
@@ -48,10 +47,6 @@ JOIN_SECONDS = 10.0
 
 _missing: t.Any = object()
 _thread = threading.local()
-
-
-class QueueFull(ServiceUnavailable):
-    """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows; answered with 503."""
 
 
 def carry_over(source: Context) -> None:

@@ -14,10 +14,11 @@ import anyio.to_thread
 import pytest
 
 from asyncflask import portal, workers
-from asyncflask.loops import Loop, LoopCancelled
-from asyncflask.pipes import Pipe, PipeClosed
+from asyncflask.exceptions import LoopCancelled, PipeClosed, QueueFull
+from asyncflask.loops import Loop
+from asyncflask.pipes import Pipe
 from asyncflask.pools import Pools
-from asyncflask.workers import Lane, Pool, QueueFull
+from asyncflask.workers import Lane, Pool
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 

@@ -22,9 +22,10 @@ from ..dispatch import pipeline, teardown
 from ..dispatch.plan import runs_in_thread
 from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
-from ..loops import Interrupt, LoopCancelled
-from ..pipes import Pipe, PipeClosed
-from ..workers import Lane, QueueFull, carry_over
+from ..exceptions import LoopCancelled, PipeClosed, QueueFull
+from ..loops import Interrupt
+from ..pipes import Pipe
+from ..workers import Lane, carry_over
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
 from .body import SMALL_BYTES, RequestBody, read_for_loop
@@ -109,6 +110,7 @@ class Exchange:
             _current.context.reset(token)
             self.driver.close()
             self.body.release()
+            self.ctx.forget_errors()
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
@@ -296,7 +298,7 @@ def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
     finally:
         try:
             close = getattr(chunks, "close", None)
-            if close is not None:
+            if close is not None and chunks is not response.response:  # whose own turn comes later
                 close()
         finally:
             pipe.end()

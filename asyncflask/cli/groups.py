@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from .. import _current
 from .._version import __version__
 from ..aliasing import FLASK_VERSION, VARIABLE, install_as_flask, installed
+from .doctor import doctor_command
 from .envfiles import load_dotenv
 from .locate import NoAppException
 from .routes import routes_command
@@ -133,7 +134,7 @@ run_command.params.insert(0, debug_option)
 class FlaskGroup(AppGroup):
     """A command line for an app: built-in commands, those of plugins and those of the app.
 
-    :param add_default_commands: whether ``run``, ``shell`` and ``routes`` are there.
+    :param add_default_commands: whether ``run``, ``shell``, ``routes`` and ``doctor`` are there.
     :param create_app: a function that returns the app; without it, ``--app`` finds it.
     :param add_version_option: whether ``--version`` is there.
     :param load_dotenv: whether ``.env`` and ``.flaskenv`` are loaded.
@@ -161,7 +162,7 @@ class FlaskGroup(AppGroup):
         self.load_dotenv = load_dotenv
         self.set_debug_flag = set_debug_flag
         if add_default_commands:
-            for command in (run_command, shell_command, routes_command):
+            for command in (run_command, shell_command, routes_command, doctor_command):
                 self.add_command(command)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:

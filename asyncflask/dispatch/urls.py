@@ -9,7 +9,7 @@ from urllib.parse import quote
 from werkzeug.routing import BuildError, MapAdapter
 
 from .. import _current
-from ..ctx import NoHost
+from ..exceptions import NoHost
 from ..wrappers import Request
 
 _STANDARD_PORTS = {"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}

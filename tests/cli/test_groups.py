@@ -34,6 +34,7 @@ def test_help_lists_the_commands_of_the_app(hello: Path) -> None:
         file.write("\n\n@app.cli.command()\nasync def greet():\n    'Say hello.'\n")
     out = invoke("--help").output
     assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
+        "doctor",
         "greet",
         "routes",
         "run",

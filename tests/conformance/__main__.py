@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from . import environments, report, runs, suites
@@ -26,8 +27,12 @@ def main() -> int:
     except environments.CommandFailed as error:
         print(error, file=sys.stderr)
         return 2
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        good = list(pool.map(lambda suite: attempt(suite, wheel, asked), chosen))
+    one = partial(attempt, wheel, asked)
+    if asked.jobs == 1:  # in this thread: Ctrl+C ends the suite that is running, too
+        good = list(map(one, chosen))
+    else:
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            good = list(pool.map(one, chosen))
     if asked.write_docs:
         report.write()
     return 0 if all(good) else 1
@@ -46,10 +51,13 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=1, help="suites at a time (default: 1)")
     parser.add_argument("--fresh", action="store_true", help="run them under Flask again, too")
+    parser.add_argument("--over-asgi", action="store_true", help="run them over ASGI as well")
     parser.add_argument("--show", action="store_true", help="name each test that fails, and why")
     parser.add_argument("--write-docs", action="store_true", help="write docs/compatibility.md")
     parser.add_argument("--list", action="store_true", help="list the suites")
     asked = parser.parse_args()
+    if asked.dist and "==" not in asked.dist:
+        parser.error(f"--dist {asked.dist}: say which version, as in {asked.dist}==1.2.3")
     unknown = [name for name in asked.names if name not in suites.known()]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}. --list names the suites; see also --dist")
@@ -64,10 +72,10 @@ def chosen_suites(asked: argparse.Namespace) -> list[suites.Suite]:
     return [known[name] for name in asked.names or known]
 
 
-def attempt(suite: suites.Suite, wheel: Path, asked: argparse.Namespace) -> bool:
+def attempt(wheel: Path, asked: argparse.Namespace, suite: suites.Suite) -> bool:
     """Run one suite and print its line; return whether every loss is explained."""
     try:
-        result = runs.run_both(suite, wheel, fresh=asked.fresh)
+        result = runs.run_all(suite, wheel, fresh=asked.fresh, over_asgi=asked.over_asgi)
     except environments.CommandFailed as error:
         print(f"{suite.name:26} could not be set up: {error}", flush=True)
         return False

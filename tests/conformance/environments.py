@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from .suites import Suite
@@ -20,6 +21,8 @@ from .suites import Suite
 PROJECT = Path(__file__).parents[2]
 HOME = PROJECT / ".conformance"
 ALIAS = "import asyncflask; asyncflask.install_as_flask()\n"
+#: Two suites may share a source distribution.
+UNPACKING = threading.Lock()
 
 
 class CommandFailed(Exception):
@@ -46,14 +49,19 @@ def pip(*arguments: object, python: Path | None = None) -> None:
 def sources(dist: str) -> Path:
     """Return the unpacked sdist of ``NAME==VERSION``, which is downloaded once."""
     tree = HOME / "sources" / dist
-    if not tree.exists():
-        tree.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
-            only = dist.partition("==")[0]
-            pip("download", "--no-deps", "--no-binary", only, "-d", f"{scratch}/sdist", dist)
-            shutil.unpack_archive(next(Path(scratch, "sdist").iterdir()), f"{scratch}/tree")
-            next(Path(scratch, "tree").iterdir()).rename(tree)
+    with UNPACKING:
+        if not tree.exists():
+            tree.parent.mkdir(parents=True, exist_ok=True)
+            download(dist, tree)
     return tree
+
+
+def download(dist: str, tree: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=tree.parent) as scratch:
+        only = dist.partition("==")[0]
+        pip("download", "--no-deps", "--no-binary", only, "-d", f"{scratch}/sdist", dist)
+        shutil.unpack_archive(next(Path(scratch, "sdist").iterdir()), f"{scratch}/tree")
+        next(Path(scratch, "tree").iterdir()).rename(tree)
 
 
 def wheel() -> Path:

@@ -16,12 +16,21 @@ UNEXPLAINED = "not explained yet"
 HEAD = """\
 # Compatibility with Flask and its extensions
 
-Made by `python -m tests.conformance --write-docs`; not edited by hand.
+Made by `python -m tests.conformance --over-asgi --write-docs`; not edited by hand.
 
-Each suite below is a project's own, taken from its source distribution and left as it is. It runs
-twice in equal environments: under Flask 3.1.3, and with `install_as_flask()` in force and the
-`flask` package deleted. Counted are the tests that pass under Flask, and how many of these pass
-under asyncflask. To try another extension, yours for instance:
+Each suite below is a project's own, from its source distribution. It runs in equal environments:
+under Flask 3.1.3, and with `install_as_flask()` in force and the `flask` package deleted. What
+passes under Flask is what counts; tests that fail or are skipped there (they want a database
+server, the network, another version of a library) are in the column "other".
+
+Flask's test client calls the app as WSGI, in the test's own thread; so do these suites. The last
+column is from one more run, in which each of the client's requests goes to the app as ASGI, on an
+event loop in another thread, as under a server. Some tests cannot pass that way: those that look at
+`g`, `session` or `request` after the request (`with client:`), that keep an in-memory SQLite
+database in the test's thread, that put objects into the environ, or that want an exception in
+debug mode to come out of the client, where an ASGI server gets the debug page.
+
+To try another extension, yours for instance:
 
     python -m tests.conformance --dist NAME==VERSION
 
@@ -42,10 +51,18 @@ def unexplained(name: str, result: runs.Result) -> list[str]:
 
 def line(name: str, result: runs.Result) -> str:
     """Return the line for the terminal."""
-    total, lost, run = result.total, len(result.lost()), result.asyncflask
-    told = "" if run.exit in {"0", "1"} else f"  pytest ended with {run.exit}"
-    share = f"{percent(total - lost, total):>8}"
-    return f"{name:26} {total - lost:5} of {total:5} {share} {run.seconds:7.1f} s{told}"
+    total, kept, run = result.total, result.kept, result.asyncflask
+    parts = [f"{name:26} {kept:5} of {total:5} {percent(kept, total):>8} {run.seconds:7.1f} s"]
+    if result.asgi:
+        parts.append(f"over ASGI {over_asgi(result)}")
+    if run.exit not in {"0", "1"}:
+        parts.append(f"pytest ended with {run.exit}")
+    return "  ".join(parts)
+
+
+def over_asgi(result: runs.Result) -> str:
+    """Return how many tests pass over ASGI, or nothing if that was not tried."""
+    return str(result.total - len(result.lost(over_asgi=True))) if result.asgi else ""
 
 
 def percent(part: int, whole: int) -> str:
@@ -59,15 +76,28 @@ def page(results: dict[str, runs.Result]) -> str:
 
 
 def table(results: dict[str, runs.Result]) -> Iterator[str]:
-    yield "| suite | distribution | pass under Flask | of these, under asyncflask | |"
-    yield "|---|---|---:|---:|---:|"
-    whole = kept = 0
-    for name, result in results.items():
-        passed = result.total - len(result.lost())
-        whole, kept = whole + result.total, kept + passed
-        dist = runs.plain(result.dist).replace("==", " ")
-        yield f"| {name} | {dist} | {result.total} | {passed} | {percent(passed, result.total)} |"
-    yield f"| **all** | | **{whole}** | **{kept}** | **{percent(kept, whole)}** |"
+    yield "| suite | distribution | other | pass under Flask | under asyncflask | | over ASGI |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
+    for name, each in results.items():
+        dist = runs.plain(each.dist).replace("==", " ")
+        other = len(each.flask.failed) + each.flask.skipped
+        yield row(
+            name,
+            dist,
+            other,
+            each.total,
+            each.kept,
+            percent(each.kept, each.total),
+            over_asgi(each),
+        )
+    total, kept = (
+        sum(getattr(each, name) for each in results.values()) for name in ("total", "kept")
+    )
+    yield row("**all**", "", "", f"**{total}**", f"**{kept}**", f"**{percent(kept, total)}**", "")
+
+
+def row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def failures(results: dict[str, runs.Result]) -> Iterator[str]:

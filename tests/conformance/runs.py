@@ -43,14 +43,21 @@ class Result:
     dist: str
     flask: Outcome
     asyncflask: Outcome
+    #: Under asyncflask again, but with the test client's requests going over ASGI.
+    asgi: Outcome | None = None
 
     @property
     def total(self) -> int:
         return len(self.flask.passed)
 
-    def lost(self) -> dict[str, str]:
+    @property
+    def kept(self) -> int:
+        return self.total - len(self.lost())
+
+    def lost(self, *, over_asgi: bool = False) -> dict[str, str]:
         """Return the tests that pass under Flask and not under asyncflask, with their errors."""
-        passed, failed = {*self.asyncflask.passed}, self.asyncflask.failed
+        ours = (self.asgi or Outcome()) if over_asgi else self.asyncflask
+        passed, failed = {*ours.passed}, ours.failed
         # A module that cannot be imported has one error, and no outcome of the tests in it.
         return {
             test: failed.get(test) or failed.get(test.partition("::")[0]) or "it was not run"
@@ -59,10 +66,11 @@ class Result:
         }
 
 
-def run_both(suite: Suite, wheel: Path, *, fresh: bool = False) -> Result:
+def run_all(suite: Suite, wheel: Path, *, fresh: bool = False, over_asgi: bool = False) -> Result:
     """Run a suite under asyncflask, and under Flask if that has not been done before.
 
     :param fresh: run it under Flask again.
+    :param over_asgi: run it under asyncflask once more, over ASGI.
     """
     kept = environments.HOME / "results" / "flask" / f"{suite.name}.json"
     venv = environments.with_flask(suite)
@@ -72,8 +80,10 @@ def run_both(suite: Suite, wheel: Path, *, fresh: bool = False) -> Result:
     if before.get("recipe") != recipe:
         before = {"recipe": recipe, "outcome": asdict(run(suite, "flask", venv))}
         save(kept, before)
-    ours = run(suite, "asyncflask", environments.with_asyncflask(suite, wheel))
-    result = Result(suite.dist, Outcome(**before["outcome"]), ours)
+    venv = environments.with_asyncflask(suite, wheel)
+    result = Result(suite.dist, Outcome(**before["outcome"]), run(suite, "asyncflask", venv))
+    if over_asgi:
+        result.asgi = run(suite, "asgi", venv, "-p", "conformance_asgi")
     save(environments.HOME / "results" / f"{suite.name}.json", asdict(result))
     return result
 
@@ -84,7 +94,10 @@ def load(name: str) -> Result | None:
     if not file.exists():
         return None
     kept = json.loads(file.read_text())
-    return Result(kept["dist"], Outcome(**kept["flask"]), Outcome(**kept["asyncflask"]))
+    outcomes = {
+        under: found and Outcome(**found) for under, found in kept.items() if under != "dist"
+    }
+    return Result(kept["dist"], **outcomes)
 
 
 def save(file: Path, content: dict[str, t.Any]) -> None:
@@ -92,8 +105,8 @@ def save(file: Path, content: dict[str, t.Any]) -> None:
     file.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def run(suite: Suite, under: str, venv: Path) -> Outcome:
-    """Run a suite's tests in a copy of its sources."""
+def run(suite: Suite, under: str, venv: Path, *more: str) -> Outcome:
+    """Run a suite's tests in a copy of its sources; `more` are arguments for pytest."""
     work = environments.HOME / "work" / suite.name / under
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(environments.sources(plain(suite.dist)), work, symlinks=True)
@@ -105,7 +118,7 @@ def run(suite: Suite, under: str, venv: Path) -> Outcome:
     began = time.monotonic()
     with log.open("w") as out:
         child = subprocess.Popen(
-            command(suite, venv),
+            [*command(suite, venv), *more],
             cwd=folder,
             env=environment(suite, venv, folder, record),
             stdin=subprocess.DEVNULL,

@@ -10,9 +10,11 @@ from email.parser import HeaderParser
 from functools import cache
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 HERE = Path(__file__).parent
 #: The names under which distributions declare what their tests need.
-TEST_GROUPS = ("test", "tests", "testing", "dev")
+TEST_GROUPS = ("test", "tests", "testing")
 
 
 @dataclass(frozen=True)
@@ -91,29 +93,26 @@ def guessed(dist: str, tree: Path, needs: list[str], tests: list[str]) -> Suite:
     tests = tests or sorted(path.name for path in tree.glob("test*.py"))
     if not tests:
         raise SystemExit(f"{dist}: no tests in its sdist. Say where they are with --tests.")
-    project, _, version = dist.partition("==")
-    extras = ",".join(extra for extra in extras_of(tree) if extra in TEST_GROUPS)
-    full = f"{project}[{extras}]=={version}" if extras else dist
-    name = project_of(dist)
-    return Suite(name, full, needs=[*declared(tree), *needs], tests=tests, path=["."])
+    known = {project_of(each) for each in [*tables()["core"], dist]}
+    declared = [each for each in declared_needs(tree) if project_of(each) not in known]
+    return Suite(f"dist-{project_of(dist)}", dist, [*declared, *needs], tests=tests, path=["."])
 
 
-def extras_of(tree: Path) -> list[str]:
+def declared_needs(tree: Path) -> Iterator[str]:
+    """Return what extras, dependency groups and requirements files for tests ask for."""
     headers = HeaderParser().parsestr((tree / "PKG-INFO").read_text(encoding="utf-8"))
-    return headers.get_all("Provides-Extra", [])
-
-
-def declared(tree: Path) -> list[str]:
-    """Return what the dependency groups and requirements files for tests ask for."""
-    found: list[str] = []
+    for line in headers.get_all("Requires-Dist", []):
+        found = Requirement(line)
+        if found.marker and any(found.marker.evaluate({"extra": name}) for name in TEST_GROUPS):
+            found.marker = None
+            yield str(found)
     if (tree / "pyproject.toml").exists():
         pyproject = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
-        groups = pyproject.get("dependency-groups", {})
-        found += [each for name in TEST_GROUPS for each in group(groups, name)]
+        for name in TEST_GROUPS:
+            yield from group(pyproject.get("dependency-groups", {}), name)
     for file in [*tree.glob("*requirements*test*.txt"), *tree.glob("requirements*/test*.txt")]:
         lines = (line.partition("#")[0].strip() for line in file.read_text("utf-8").splitlines())
-        found += [line for line in lines if line and not line.startswith("-")]
-    return found
+        yield from (line for line in lines if line and not line.startswith("-"))
 
 
 def group(groups: dict[str, t.Any], name: str) -> Iterator[str]:

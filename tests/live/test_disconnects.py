@@ -208,6 +208,7 @@ class Watched:
         self._wait_until(lambda: self._state() == self._wanted())
         assert self._state() == self._wanted()
         assert self.leftovers.settled() == []
+        self._wait_until(lambda: self._contexts() <= self.contexts)
         assert self._contexts() <= self.contexts
 
     def expect(self, requests: int) -> None:

@@ -65,8 +65,7 @@ def sequence() -> list[Book]:
 
 @app.get("/jsonify")
 def as_json() -> Response:
-    response: Response = jsonify(title="Emma")
-    return response
+    return jsonify(title="Emma")
 
 
 @app.get("/none-or-text/<int:number>")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sysconfig
 import typing as t
 from collections.abc import Iterator
 from types import FunctionType
 
-from .finding import Finding, place_of
+from .finding import Finding, is_foreign, is_library, place_of
 from .handlers import Handler, handlers
 from .reading import Call, calls_of
 from .waits import Wait, wait_of
-
-_PYTHON = tuple(
-    path + os.sep for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-)
-_OURS = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
 
 
 def check_blocking_calls(app: t.Any) -> Iterator[Finding]:
     """Find calls that wait, in async handlers and in the app's functions that these call."""
     seen: set[FunctionType] = set()
     for handler in handlers(app):
-        func = handler.coroutine_function
+        func = handler.coroutine_function()
         if func is not None:
             yield from _read(handler, func, seen)
 
@@ -50,12 +43,11 @@ def _finding(
 ) -> Finding:
     via = "" if func is entry else f"{func.__qualname__}(), called by "
     what = f"{call.text}() in {via}the async {handler.role} {wait.why}."
-    way_out = f"In a coroutine: {wait.instead}."
-    return Finding(wait.level, place_of(func.__code__, call.line), what, way_out)
+    place = place_of(func.__code__, call.line)
+    return Finding(wait.level, place, what, f"{wait.instead}.")
 
 
 def _is_users(func: FunctionType) -> bool:
     """Whether a function is the app's own, and no library's."""
-    path = os.path.abspath(func.__code__.co_filename)
-    library = path.startswith((*_PYTHON, _OURS)) or func.__code__.co_filename.startswith("<")
-    return not library and not {"site-packages", "dist-packages"}.intersection(path.split(os.sep))
+    path = func.__code__.co_filename
+    return is_foreign(path) and not is_library(path)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType
 
 Level = t.Literal["error", "warning", "note"]
 #: The levels, the worst first. An error makes the command fail.
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+#: The folders that installed packages lie in.
+LIBRARIES = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,29 @@ class Finding:
 
 
 def shown(path: str) -> str:
-    """Return a file's path as a reader wants it: relative, if it is below this directory."""
+    """Return a file's path as a reader wants it: relative to this directory, or its package's."""
+    for folder in LIBRARIES:
+        path = path.rpartition(f"{os.sep}{folder}{os.sep}")[2]
     relative = os.path.relpath(path) if os.path.isabs(path) else path
     return path if relative.startswith(os.pardir) else relative
+
+
+def is_foreign(path: str) -> bool:
+    """Return whether a file is neither Python's own nor one of this package."""
+    if path.startswith("<"):  # made up, or frozen
+        return False
+    full = os.path.abspath(path)
+    return is_library(full) or not full.startswith((*_PYTHON, _OURS))
+
+
+def is_library(path: str) -> bool:
+    """Return whether a file belongs to an installed package."""
+    return not LIBRARIES.isdisjoint(Path(path).parts)
+
+
+#: Folders with a separator at the end. The one for libraries lies below Python's own.
+_PYTHON = tuple(f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib"))
+_OURS = str(Path(__file__).parents[2]) + os.sep
 
 
 def place_of(code: CodeType, line: int | None = None) -> str:
@@ -42,16 +67,17 @@ def place_of(code: CodeType, line: int | None = None) -> str:
 
 
 def name_of(value: t.Any) -> str:
-    """Return the name of a class or function with its module, or that of an object's class."""
+    """Return the name of a class or function, or that of an object's class, with its module.
+
+    A function that is made by another one goes by the name of that.
+    """
     named = value if hasattr(value, "__qualname__") else type(value)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{named.__module__}.{named.__qualname__.partition('.<locals>')[0]}"
 
 
 def place_of_callable(func: Callable[..., t.Any]) -> str:
     """Return ``file:line`` of a function, or the name of what has none."""
-    code = getattr(func, "__code__", None) or getattr(
-        getattr(type(func), "__call__", None), "__code__", None
-    )
+    code = getattr(getattr(func, "func", func), "__code__", None)
     return name_of(func) if code is None else place_of(code)
 
 

@@ -7,7 +7,7 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from types import FunctionType
+from types import FunctionType, MethodType
 
 from ...views import http_method_funcs
 
@@ -32,24 +32,30 @@ class Handler:
     role: str
     func: Callable[..., t.Any]
 
-    @property
     def coroutine_function(self) -> FunctionType | None:
-        """The ``async def`` that runs on the event loop in the end, or None if there is none.
+        """Return the ``async def`` that runs on the event loop in the end, if there is one.
 
         Decorators may stand between it and `func`, if they say what they wrap.
         """
         func: t.Any = self.func
         while func is not None:
-            func = getattr(func.func if isinstance(func, partial) else func, "__func__", func)
-            if isinstance(func, FunctionType):
-                if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
-                    return func
+            if type(func) is not FunctionType:
+                func = _called(func)
+            elif inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
+                found: FunctionType = func
+                return found
+            else:
                 func = func.__dict__.get("__wrapped__")
-            elif isinstance(func, partial):
-                func = func.func
-            else:  # an object that is called
-                func = vars(type(func)).get("__call__")
         return None
+
+
+def _called(func: t.Any) -> t.Any:
+    """Return what is called by calling what is no function: a method, a partial, an object."""
+    if isinstance(func, partial):
+        return func.func
+    if isinstance(func, MethodType):
+        return func.__func__
+    return None if isinstance(func, type) else vars(type(func)).get("__call__")
 
 
 def handlers(app: t.Any) -> Iterator[Handler]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+import dis
 import importlib.util
 import linecache
 import sys
 import typing as t
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
@@ -84,17 +86,27 @@ def _node_of(code: CodeType) -> FunctionNode | None:
 
 
 def _calls_by_names(func: FunctionType) -> Iterator[Call]:
-    """Guess what is called where there is no source: what the code names, it may call."""
-    scope, names = {**vars(builtins), **func.__globals__}, func.__code__.co_names
-    for name in names:
-        found = _known(scope.get(name))
-        for callee in (found, *(_attribute(found, other) for other in names)):
-            if callee is not found or isinstance(found.value, ModuleType) is False:
-                yield (
-                    Call(func.__code__.co_firstlineno, callee.names[0], callee, False)
-                    if (callee.names)
-                    else Call(func.__code__.co_firstlineno, name, callee, False)
-                )
+    """Guess what is called where there is no source: the globals that the code loads."""
+    scope, known, line = _scope(func), NOTHING, func.__code__.co_firstlineno
+    for instruction in dis.get_instructions(func):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_DEREF"):
+            known = _known(scope.get(instruction.argval))
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            known = _attribute(known, instruction.argval)
+        else:
+            known = NOTHING
+        line = instruction.starts_line or line
+        if known.names:
+            yield Call(line, known.names[0], known, awaited=False)
+
+
+def _scope(func: FunctionType) -> dict[str, t.Any]:
+    """Return what the names of a function mean that it does not set itself."""
+    scope = {**vars(builtins), **func.__globals__}
+    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
+        with suppress(ValueError):  # not assigned yet
+            scope[name] = cell.cell_contents
+    return scope
 
 
 def _known(value: t.Any) -> Known:
@@ -126,12 +138,10 @@ def _attribute(base: Known, name: str) -> Known:
         return Known(tuple(f"{known}.{name}" for known in base.names))
     line = kind.__mro__
     names = tuple(f"{cls.__module__}.{cls.__qualname__}.{name}" for cls in line)
-    found = next((vars(cls)[name] for cls in line if name in vars(cls)), None)
-    found = getattr(found, "__func__", found) if isinstance(found, _METHODS) else found
-    return Known(names, found if isinstance(found, FunctionType) else None)
-
-
-_METHODS = (staticmethod, classmethod)
+    method = next((vars(cls)[name] for cls in line if name in vars(cls)), None)
+    if isinstance(method, (staticmethod, classmethod)):
+        method = method.__func__
+    return Known(names, method if isinstance(method, FunctionType) else None)
 
 
 def _result(callee: Known) -> Known:
@@ -153,7 +163,7 @@ class _Reader(ast.NodeVisitor):
         self.calls: list[Call] = []
         self._local: dict[str, Known] = {}
         self._package = func.__globals__.get("__package__") or ""
-        self._scope = {**vars(builtins), **func.__globals__, **_closure(func)}
+        self._scope = _scope(func)
 
     def read(self, node: FunctionNode) -> None:
         given = node.args
@@ -170,7 +180,7 @@ class _Reader(ast.NodeVisitor):
         if name is not None:
             self._local[name] = NOTHING
 
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _skip  # noqa: N815
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _skip
 
     # Calls
 
@@ -275,22 +285,15 @@ class _Reader(ast.NodeVisitor):
         return NOTHING
 
 
-def _closure(func: FunctionType) -> dict[str, t.Any]:
-    found = {}
-    for name, cell in zip(func.__code__.co_freevars, func.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            found[name] = None
-    return found
-
-
 def _module(path: str) -> Known:
     """Return what is known of a module that a function imports; it is not imported for that."""
     return Known((path,), sys.modules.get(path))
 
 
 def _written(node: ast.expr) -> str:
-    """Return an expression as it is written, if it is short."""
-    text = ast.unparse(node)
-    return text if len(text) <= 40 else f"...{text[-37:]}"
+    """Return what is called as it is written, less the arguments in it."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{_written(node.value)}.{node.attr}"
+    return f"{_written(node.func)}(...)" if isinstance(node, ast.Call) else "..."

@@ -14,8 +14,8 @@ class Wait:
     """A kind of call.
 
     :param level: how bad it is where it is made on an event loop.
-    :param instead: what to write there.
-    :param calls: names, full ones, as patterns. ``name()`` is what a call of ``name`` returns.
+    :param instead: what to do about it: a sentence, without its full stop.
+    :param calls: full names, as patterns. ``name()`` stands for what a call of ``name`` returns.
     :param why: what happens.
     """
 
@@ -25,155 +25,118 @@ class Wait:
     why: str = "keeps the event loop: all other requests wait for it"
 
 
-_NETWORK = "await a call of httpx.AsyncClient"
-_SQL = "use an async driver, or write the handler without 'async': it then has a thread of its own"
+def _each(owners: Iterable[str], names: str) -> tuple[str, ...]:
+    return tuple(f"{owner}.{name}" for owner in owners for name in names.split())
+
+
+_METHODS = "get post put patch delete head options request"
+_DATABASE = "Use an async driver; or write the handler without async: it then has a worker thread"
 
 #: The first that matches counts.
 WAITS = (
-    Wait("error", "await anyio.sleep(...)", ("time.sleep",)),
+    Wait("error", "Await anyio.sleep(...)", ("time.sleep",)),
     Wait(
         "error",
-        "await the coroutine itself",
+        "Await the coroutine itself",
         (
-            "asyncio.run",
-            "asyncio.runners.run",
+            *_each(["asyncio", "asyncio.runners", "anyio", "anyio._core._eventloop"], "run"),
             "asyncio.runners.Runner.run",
             "asyncio.base_events.BaseEventLoop.run_until_complete",
-            "asyncio.get_event_loop().run_until_complete",
-            "asyncio.new_event_loop().run_until_complete",
-            "asyncio.events.*_event_loop().run_until_complete",
-            "anyio.run",
-            "anyio._core._eventloop.run",
+            "*asyncio*.*_event_loop().run_until_complete",
         ),
-        "fails with a RuntimeError: the server's event loop runs already",
+        "fails with a RuntimeError, since an event loop is running there already",
     ),
     Wait(
         "error",
-        "drop it: nobody sits at the server's terminal",
+        "Drop it: nobody sits at the server's terminal",
         ("builtins.input", "getpass.getpass", "getpass.unix_getpass"),
     ),
     Wait(
         "error",
-        _NETWORK,
+        "Await the same call of an httpx.AsyncClient",
         (
-            *(
-                f"requests.{name}"
-                for name in ("get", "post", "put", "patch", "delete", "head", "options", "request")
-            ),
             "requests.api.*",
-            *(
-                f"{client}.{name}"
-                for client in ("requests.sessions.Session", "requests.Session()", "httpx.Client()")
-                for name in ("get", "post", "put", "patch", "delete", "head", "request", "send")
-            ),
-            "httpx._client.Client.[ghodprs]*",
-            "httpx._api.*",
-            *(f"httpx.{name}" for name in ("get", "post", "put", "patch", "delete", "request")),
-            "urllib.request.urlopen",
-            "urllib.request.urlretrieve",
-            "urllib3.request",
-            "urllib3.poolmanager.PoolManager.request",
-            "http.client.HTTPConnection.request",
-            "http.client.HTTPConnection.getresponse",
-            "smtplib.SMTP",
-            "smtplib.SMTP_SSL",
-            "flask_mail.Mail.send",
-            "flask_mail._MailMixin.send",
+            *_each(["requests", "requests.sessions.Session", "requests.Session()"], _METHODS),
+            *_each(["httpx", "httpx.Client", "httpx.Client()"], f"{_METHODS} stream"),
+            "requests.sessions.Session.send",
+            "httpx.Client.send",
+            *_each(["urllib.request"], "urlopen urlretrieve"),
+            *_each(["urllib3", "urllib3.poolmanager.PoolManager"], "request"),
+            *_each(["http.client.HTTPConnection"], "connect request getresponse"),
         ),
     ),
     Wait(
         "error",
-        "await anyio.run_process(...)",
+        "Hand it to a thread with await anyio.to_thread.run_sync(...)",
+        (*_each(["smtplib"], "SMTP SMTP_SSL"), "flask_mail.*.send", "flask_mail.*.send_message"),
+    ),
+    Wait(
+        "error",
+        "Await anyio.run_process(...)",
         (
-            *(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")),
-            *(f"subprocess.{name}" for name in ("getoutput", "getstatusoutput")),
-            "subprocess.Popen.wait",
-            "subprocess.Popen.communicate",
-            "os.system",
-            "posix.system",
-            "nt.system",
-            "os.popen",
-            "os.waitpid",
+            *_each(["subprocess"], "run call check_call check_output getoutput getstatusoutput"),
+            *_each(["subprocess.Popen"], "wait communicate"),
+            *_each(["os", "posix", "nt"], "system popen wait waitpid"),
         ),
     ),
     Wait(
         "error",
-        "await anyio.connect_tcp(...), or the functions of anyio for names and sockets",
+        "Use anyio's sockets, such as anyio.connect_tcp(...)",
         (
-            *(f"socket.{name}" for name in ("create_connection", "getaddrinfo", "gethostbyname")),
-            "_socket.getaddrinfo",
-            "_socket.gethostbyname",
-            *(
-                f"{kind}.{name}"
-                for kind in ("socket.socket", "_socket.socket", "socket.create_connection()")
-                for name in ("accept", "connect", "recv", "recv_into", "recvfrom", "sendall")
+            *_each(["socket", "_socket"], "create_connection getaddrinfo gethostbyname"),
+            *_each(
+                ["socket.socket", "_socket.socket", "socket.create_connection()"],
+                "accept connect recv recv_into recvfrom sendall",
             ),
         ),
     ),
     Wait(
         "error",
-        "await asyncio.wrap_future(future), or await anyio.to_thread.run_sync(...)",
+        "Await asyncio.wrap_future(...), or wait in a thread: await anyio.to_thread.run_sync(...)",
         (
-            "concurrent.futures._base.Future.result",
-            "concurrent.futures._base.Future.exception",
-            "concurrent.futures._base.wait",
-            "concurrent.futures._base.as_completed",
-            "threading.Thread.join",
-            "threading.Event.wait",
-            "threading.Barrier.wait",
-            "multiprocessing.process.BaseProcess.join",
-            "queue.Queue.join",
+            *_each(["concurrent.futures._base.Future"], "result exception"),
+            *_each(["concurrent.futures._base"], "wait as_completed"),
+            *_each(["threading.Thread", "multiprocessing.process.BaseProcess"], "join"),
+            *_each(["threading.Event", "threading.Condition", "threading.Barrier"], "wait"),
         ),
     ),
     Wait(
         "warning",
-        _SQL,
+        _DATABASE,
         (
-            "sqlite3.connect",
-            "sqlite3.dbapi2.connect",
-            "_sqlite3.connect",
-            "psycopg2.connect",
-            "psycopg.connect",
+            *_each(
+                ["sqlite3", "sqlite3.dbapi2", "_sqlite3", "psycopg2", "psycopg", "pymysql"],
+                "connect",
+            ),
             "psycopg.connection.Connection.connect",
-            "pymysql.connect",
-            "pymysql.connections.Connection",
-            "pymysql.connections.Connect",
-            "MySQLdb.connect",
-            "MySQLdb.Connect",
+            *_each(["pymysql.connections", "MySQLdb"], "Connection Connect connect"),
             "pymongo.synchronous.collection.Collection.*",
             "redis.client.Redis.*",
-            "redis.commands.core.*",
         ),
     ),
     Wait(
         "warning",
-        _SQL,
+        _DATABASE,
         (
-            *(
-                f"{session}.{name}"
-                for session in (
+            *_each(
+                [
                     "flask_sqlalchemy.extension.SQLAlchemy.session",
                     "sqlalchemy.orm.session.Session",
                     "sqlalchemy.orm.scoping.scoped_session",
-                )
-                for name in ("commit", "execute", "flush", "get", "get_one", "merge", "query")
-                + ("refresh", "rollback", "scalar", "scalars")
+                ],
+                "commit execute flush get get_one merge query refresh rollback scalar scalars",
             ),
-            "flask_sqlalchemy.extension.SQLAlchemy.*_or_404",
-            "flask_sqlalchemy.extension.SQLAlchemy.paginate",
+            *_each(["flask_sqlalchemy.extension.SQLAlchemy"], "*_or_404 paginate"),
             "flask_sqlalchemy.model.Model.query.*",
-            "sqlalchemy.engine.base.Engine.begin",
-            "sqlalchemy.engine.base.Engine.connect",
+            *_each(["sqlalchemy.engine.base.Engine"], "begin connect"),
         ),
     ),
     Wait(
         "note",
-        "await anyio.Path(...).read_text(), or anyio.open_file(...), where the file may be large",
+        "Where the file may be large, use anyio.Path or anyio.open_file()",
         (
-            *(f"{module}.open().read*" for module in ("builtins", "io", "_io")),
-            *(f"{module}.open().write*" for module in ("builtins", "io", "_io")),
-            "pathlib.Path.read_*",
-            "pathlib.Path.write_*",
+            *_each(["builtins.open()", "io.open()", "_io.open()"], "read* write*"),
+            *_each(["pathlib*.Path"], "read_* write_*"),
         ),
         "keeps the event loop for as long as the disk takes",
     ),
