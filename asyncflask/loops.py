@@ -88,6 +88,8 @@ class Loop:
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             running.add_done_callback(_running.discard)
+            # NOTE: a task that is cancelled before its first step runs none of its code.
+            running.add_done_callback(lambda ended: ended.cancelled() and done(None, cancelled))
             return running.cancel
         import trio
 

@@ -314,3 +314,31 @@ def test_nested_sync_code_returns_to_the_thread_that_waits() -> None:
     lane = Lane(portal.background_pool())
     with lane.adopting_thread():
         assert lane.call_async(on_loop, lane) == here()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        async def never() -> None:
+            raise AssertionError("not reached")
+
+        def work() -> str:
+            with lane.interruptible():
+                try:
+                    lane.call_async(never)
+                except LoopCancelled:
+                    return "cancelled"
+            return "went on"
+
+        spawn = pool.loop.spawn
+
+        def spawn_and_cancel(*args: t.Any) -> t.Any:
+            cancel = spawn(*args)
+            cancel()
+            return cancel
+
+        pool.loop.spawn = spawn_and_cancel  # type: ignore[method-assign]
+        with anyio.fail_after(5):
+            assert await lane.run(work) == "cancelled"

@@ -64,6 +64,37 @@ async def waits_for_a_process() -> int:
     return process.wait()
 
 
+async def waits_for_an_annotated_process() -> int:
+    process: subprocess.Popen[bytes] = subprocess.Popen(["true"])
+    code: int
+    code = process.wait()
+    return code
+
+
+def enclosing() -> t.Any:
+    nap = time.sleep
+
+    async def naps() -> None:
+        nap(1)
+        later()
+
+    if nap is None:
+
+        def later() -> None: ...
+
+    return naps
+
+
+async def imports_a_sibling() -> None:
+    from .samples import waits
+
+    waits()
+
+
+def waits() -> None:
+    time.sleep(1)
+
+
 async def asks() -> str:
     return input("Name? ")
 

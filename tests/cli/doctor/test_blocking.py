@@ -4,6 +4,7 @@ import asyncio
 import time
 import typing as t
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,8 @@ WRONG = [
     (samples.fetches, "error", "urllib.request.urlopen()"),
     (samples.starts_a_process, "error", "subprocess.run()"),
     (samples.waits_for_a_process, "error", "process.wait()"),
+    (samples.waits_for_an_annotated_process, "error", "process.wait()"),
+    (samples.enclosing(), "error", "nap()"),
     (samples.asks, "error", "input()"),
     (samples.waits_for_a_future, "error", "future.result()"),
     (samples.waits_at_once, "error", "executor.submit(...).result()"),
@@ -123,6 +126,7 @@ def test_error_handlers() -> None:
     ("view", "via"),
     [
         (samples.calls_a_function, "deeper"),
+        (samples.imports_a_sibling, "waits"),
         (samples.awaits_a_helper, "helper"),
         (samples.calls_a_method, "Service.load"),
         (samples.calls_a_class, "Service.fetch"),
@@ -146,6 +150,17 @@ def test_each_place_is_told_once() -> None:
 
 
 # Without source
+
+
+def test_a_file_that_has_changed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "changing.py"
+    path.write_text("import time\n\nasync def view():\n    time.sleep(1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import changing  # type: ignore[import-not-found]
+
+    path.write_text("async def (:\n")
+    (finding,) = examined(changing.view)
+    assert finding.place.endswith("changing.py:4")
 
 
 def made_up(body: str) -> t.Any:

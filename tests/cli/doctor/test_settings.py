@@ -76,7 +76,7 @@ def test_a_missing_key_that_an_extension_needs() -> None:
     app.extensions["csrf"] = object()
     assert "Flask-WTF" in next(check_secret_key(app)).what
     app = make()
-    app.login_manager = object()  # type: ignore[attr-defined]
+    app.login_manager = object()
     assert "Flask-Login" in next(check_secret_key(app)).what
 
 
