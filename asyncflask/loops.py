@@ -84,12 +84,15 @@ class Loop:
             else:
                 done(result, None)
 
+        def tell_if_cancelled(ended: asyncio.Task[None]) -> None:
+            if ended.cancelled():  # NOTE: before its first step, none of `task` has run
+                done(None, cancelled)
+
         if self.is_asyncio:
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             running.add_done_callback(_running.discard)
-            # NOTE: a task that is cancelled before its first step runs none of its code.
-            running.add_done_callback(lambda ended: ended.cancelled() and done(None, cancelled))
+            running.add_done_callback(tell_if_cancelled)
             return running.cancel
         import trio
 

@@ -317,7 +317,9 @@ def test_nested_sync_code_returns_to_the_thread_that_waits() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of() -> None:
+async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with pool_of() as pool:
         lane = Lane(pool)
 
@@ -339,6 +341,6 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of() -> Non
             cancel()
             return cancel
 
-        pool.loop.spawn = spawn_and_cancel  # type: ignore[method-assign]
+        monkeypatch.setattr(pool.loop, "spawn", spawn_and_cancel)
         with anyio.fail_after(5):
             assert await lane.run(work) == "cancelled"

@@ -118,7 +118,8 @@ def _add_makers(app: Flask) -> None:
     @app.get("/make/cookie")
     def make_cookie() -> t.Any:
         response = Response("")
-        response.set_cookie(**{"key": "made", **request.args.to_dict()})
+        options: dict[str, t.Any] = {"key": "made", **request.args.to_dict()}
+        response.set_cookie(**options)
         return response
 
     @app.get("/make/status")

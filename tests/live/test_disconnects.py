@@ -21,18 +21,12 @@ from asyncflask.ctx import AppContext
 
 from ..conftest import Live
 from ..detectors import Leftovers
-from .server import PATIENCE, STACKS, HttpName, LiveServer, LoopName
+from .server import PATIENCE, STACKS, HttpName, LiveServer, LoopName, serving
 from .wire import BYTES, MULTIPART, Connection, multipart, part
 from .wire import request as raw_request
 
-#: Clients that leave, for each way of leaving.
-CLIENTS = 60
-
-#: How many of them are there at the same time.
-AT_ONCE = 20
-
-stacks = pytest.mark.parametrize(("loop", "http"), STACKS)
-bridges = pytest.mark.parametrize("bridged", [False, True], ids=["direct", "bridged"])
+#: Clients that are there at the same time, and leave: for each thing that they may have begun.
+CLIENTS = 30
 
 
 class Count:
@@ -178,28 +172,29 @@ def add_generators(app: Flask, count: Count) -> None:
 
 
 class Watched:
-    """A server with all that must come back to what it was."""
+    """A server with all that must come back to what it was.
 
-    def __init__(self, live: Live, tmp_path: Path, bridged: bool, **options: t.Any) -> None:
-        self.count = Count()
-        file = tmp_path / "file.bin"
-        file.write_bytes(b"x" * 5_000_000)
-        self.server: LiveServer = live(make_app(self.count, file, bridged), **options)
-        self._warm_up()
-        self.leftovers = Leftovers()
-        self.contexts = self._contexts()
-        self.tasks = self.server.tasks()
+    :param server: the server, which has handled each kind of request once.
+    :param count: what its app counts.
+    """
 
-    def _warm_up(self) -> None:
-        """Have everything made that is made once."""
-        for path in ("/sync/upload", "/async/upload"):
-            self.server.post(path, BYTES, body=b"x" * 600_000)
+    def __init__(self, server: LiveServer, count: Count) -> None:
+        self.server, self.count = server, count
         self.server.rest()
+        self._leftovers = Leftovers()
+        self._contexts = _count_contexts()
+        self._tasks = server.tasks()
 
-    @staticmethod
-    def _contexts() -> int:
-        gc.collect()
-        return sum(isinstance(each, AppContext) for each in gc.get_objects())
+    def leave(self, begin: Callable[[Connection], None]) -> None:
+        """Have clients begin something, and leave: every other by RST, the others by FIN."""
+        before = self.count["requests"]
+        with ExitStack() as connections:
+            there = [connections.enter_context(self.server.connect()) for _ in range(CLIENTS)]
+            for connection in there:
+                begin(connection)
+            self._wait_until(lambda: self.count["requests"] >= before + CLIENTS)
+            for connection in there[::2]:
+                connection.reset()
 
     def check(self) -> None:
         """Fail unless everything is as it was before the clients came."""
@@ -207,31 +202,15 @@ class Watched:
         self.server.rest()
         self._wait_until(lambda: self._state() == self._wanted())
         assert self._state() == self._wanted()
-        assert self.leftovers.settled() == []
-        self._wait_until(lambda: self._contexts() <= self.contexts)
-        assert self._contexts() <= self.contexts
-
-    def expect(self, requests: int) -> None:
-        """Wait until so many requests have reached the app, those that warmed it up included."""
-        self._wait_until(lambda: self.count["requests"] >= requests)
-        assert self.count["requests"] == requests
+        assert self._leftovers.settled() == []
+        self._wait_until(lambda: _count_contexts() <= self._contexts)
+        assert _count_contexts() <= self._contexts
 
     def _wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not condition() and time.monotonic() < deadline:
+        while not condition():
+            assert time.monotonic() < deadline, (self._state(), self._wanted())
             self.server.on_loop(int)
-
-    def leave(self, begin: Callable[[Connection], None]) -> None:
-        """Have clients begin something, and leave: every other by RST, the others by FIN."""
-        for _ in range(0, CLIENTS, AT_ONCE):
-            before = self.count["requests"]
-            with ExitStack() as connections:
-                there = [connections.enter_context(self.server.connect()) for _ in range(AT_ONCE)]
-                for connection in there:
-                    begin(connection)
-                self.expect(before + AT_ONCE)
-                for connection in there[::2]:
-                    connection.reset()
 
     def _state(self) -> dict[str, int]:
         count = self.count
@@ -240,7 +219,7 @@ class Watched:
             "closed": count["closed"],
             "resources closed": count["resources closed"],
             "whole uploads": count["whole uploads"],
-            "tasks": max(self.server.tasks(), self.tasks),
+            "tasks": max(self.server.tasks(), self._tasks),
         }
 
     def _wanted(self) -> dict[str, int]:
@@ -250,21 +229,45 @@ class Watched:
             "closed": count["opened"],
             "resources closed": count["resources opened"],
             "whole uploads": 2,
-            "tasks": self.tasks,
+            "tasks": self._tasks,
         }
 
 
+def _count_contexts() -> int:
+    gc.collect()
+    return sum(isinstance(each, AppContext) for each in gc.get_objects())
+
+
+@pytest.fixture(scope="module", params=STACKS, ids="-".join)
+def stack(request: pytest.FixtureRequest) -> t.Any:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["direct", "bridged"])
+def served(
+    request: pytest.FixtureRequest, stack: t.Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LiveServer, Count]]:
+    file = tmp_path_factory.mktemp("files") / "file.bin"
+    file.write_bytes(b"x" * 5_000_000)
+    count = Count()
+    with serving(make_app(count, file, request.param == "bridged"), *stack) as server:
+        for path in ("/sync/upload", "/async/upload"):
+            assert server.post(path, BYTES, body=b"x" * 600_000).status == 200
+        gc.collect()
+        gc.freeze()  # what is there already need not be looked through after each test
+        yield server, count
+        gc.unfreeze()
+
+
 @pytest.fixture
-def watched(live: Live, tmp_path: Path, bridged: bool, loop: LoopName, http: HttpName) -> Watched:
-    return Watched(live, tmp_path, bridged, loop=loop, http=http)
+def watched(served: tuple[LiveServer, Count]) -> Watched:
+    return Watched(*served)
 
 
-@stacks
-@bridges
+@pytest.mark.parametrize("size", [10, 100_000, 600_000])
 @pytest.mark.parametrize(
     "path", ["/sync/upload", "/async/upload", "/sync/form", "/async/form", "/raw/upload"]
 )
-@pytest.mark.parametrize("size", [10, 100_000, 600_000])
 def test_in_the_middle_of_an_upload(watched: Watched, path: str, size: int) -> None:
     body = b"x" * size
     kind = BYTES
@@ -275,22 +278,19 @@ def test_in_the_middle_of_an_upload(watched: Watched, path: str, size: int) -> N
     watched.check()
 
 
-@stacks
-@bridges
-@pytest.mark.parametrize("path", ["/sync", "/async"])
 @pytest.mark.parametrize("name", ["endless", "endless_async", "waiting", "waiting_async"])
+@pytest.mark.parametrize("path", ["/sync", "/async"])
 def test_in_the_middle_of_a_stream(watched: Watched, path: str, name: str) -> None:
     def begin(connection: Connection) -> None:
         connection.send(raw_request("GET", f"{path}/{name}"))
         assert len(connection.receive(5_000)) == 5_000
 
+    before = watched.count["opened"]
     watched.leave(begin)
-    assert watched.count["opened"] == CLIENTS
+    assert watched.count["opened"] == before + CLIENTS
     watched.check()
 
 
-@stacks
-@bridges
 @pytest.mark.parametrize("path", ["/file", "/sync/file"])
 def test_in_the_middle_of_a_file(watched: Watched, path: str) -> None:
     def begin(connection: Connection) -> None:
@@ -301,21 +301,20 @@ def test_in_the_middle_of_a_file(watched: Watched, path: str) -> None:
     watched.check()
 
 
-@stacks
-@bridges
 @pytest.mark.parametrize("name", ["endless", "endless_async", "waiting", "waiting_async"])
-def test_at_once(watched: Watched, name: str) -> None:
+@pytest.mark.parametrize("path", ["/sync", "/async"])
+def test_at_once(watched: Watched, path: str, name: str) -> None:
     """Gone before there is an answer: what the view opened is closed, begun or not."""
-    for path in ("/sync", "/async"):
-        for _ in range(CLIENTS):
-            with watched.server.connect() as connection:
-                connection.send(raw_request("GET", f"{path}/{name}"))
+    before = watched.count["resources opened"]
+    for _ in range(CLIENTS):
+        with watched.server.connect() as connection:
+            connection.send(raw_request("GET", f"{path}/{name}"))
     watched.check()
-    assert watched.count["resources opened"] > 0
+    assert watched.count["resources opened"] > before
 
 
-@stacks
-@bridges
+@pytest.mark.parametrize(("loop", "http"), STACKS)
+@pytest.mark.parametrize("bridged", [False, True], ids=["direct", "bridged"])
 @pytest.mark.parametrize("way", ["FIN", "RST"])
 def test_while_a_view_works(
     live: Live, loop: LoopName, http: HttpName, bridged: bool, way: str
