@@ -87,22 +87,29 @@ def test_handler_is_added_once(app: Flask) -> None:
     assert app.logger.handlers == [default_handler]
 
 
-def test_has_level_handler() -> None:
+@pytest.mark.parametrize(
+    ("handler_level", "on_root", "propagates", "expected"),
+    [
+        (None, False, True, False),
+        (logging.NOTSET, True, True, True),
+        (logging.NOTSET, True, False, False),
+        (logging.NOTSET, False, False, True),
+        (logging.ERROR, True, True, False),
+    ],
+)
+def test_has_level_handler(
+    handler_level: int | None, on_root: bool, propagates: bool, expected: bool
+) -> None:
+    """A handler counts that the logger's messages reach, at the logger's own level."""
     logger = logging.getLogger("logtest.inner")
-    assert not has_level_handler(logger)
-    handler = logging.StreamHandler()
-    logging.root.addHandler(handler)
-    assert has_level_handler(logger)
-    logger.propagate = False
-    assert not has_level_handler(logger)
-    logger.addHandler(logging.StreamHandler())
-    assert has_level_handler(logger)
-    logger.handlers = []
-    logger.propagate = True
-    handler.setLevel(logging.ERROR)
-    assert not has_level_handler(logger)
+    logger.propagate = propagates
+    if handler_level is not None:
+        handler = logging.StreamHandler()
+        handler.setLevel(handler_level)
+        (logging.root if on_root else logger).addHandler(handler)
+    assert has_level_handler(logger) is expected
     logger.setLevel(logging.ERROR)
-    assert has_level_handler(logger)
+    assert has_level_handler(logger) is (expected or handler_level == logging.ERROR)
 
 
 def test_errors_stream_outside_requests(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

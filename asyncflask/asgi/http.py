@@ -259,7 +259,8 @@ class Exchange:
 
     async def fail(self, error: Exception) -> None:
         """Answer what escaped the pipeline; it is raised on where nothing can be answered."""
-        if self.started or (self.app.testing and not self.app.debug):
+        wanted = self.app.testing or self.app.config["PROPAGATE_EXCEPTIONS"]
+        if self.started or (wanted and not self.app.debug):
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug and self.app.config["DEBUG_PAGES"]:

@@ -599,8 +599,9 @@ async def test_in_debug_mode_the_error_is_shown_to_whoever_asks(app: Flask) -> N
         assert text.status_code == page.status_code == 500
 
 
-async def test_while_testing_the_error_is_raised(app: Flask) -> None:
-    app.testing = True
+@pytest.mark.parametrize("setting", ["TESTING", "PROPAGATE_EXCEPTIONS"])
+async def test_an_error_that_propagates_is_raised(app: Flask, setting: str) -> None:
+    app.config[setting] = True
 
     @app.route("/")
     async def view() -> str:
