@@ -13,14 +13,14 @@ from .workers import Lane, Pool
 
 
 class _Background:
-    """The process's own event loop, for async code called where no server's loop is."""
+    """An event loop of the process's own, for async code called where no server's loop is."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         ready = threading.Event()
-        threading.Thread(
+        self.thread = threading.Thread(
             target=self._main, args=(ready,), name="asyncflask-loop", daemon=True
-        ).start()
+        )
+        self.thread.start()
         ready.wait()
 
     def _main(self, ready: threading.Event) -> None:
@@ -32,17 +32,28 @@ class _Background:
         asyncio.run(main())
 
 
-_background: _Background | None = None
-_background_lock = threading.Lock()
+_backgrounds: list[_Background] = []
+_pid = os.getpid()
+_lock = threading.Lock()
 
 
 def background_pool() -> Pool:
-    """Return the pool of the process's background loop, which is started on first use."""
-    global _background
-    with _background_lock:
-        if _background is None or _background.pid != os.getpid():
-            _background = _Background()
-    return _background.pool
+    """Return the pool of the process's background loop, which is started on first use.
+
+    On that loop's own thread it is another one's: sync code there, called by a coroutine, may wait
+    for async code in its turn.
+    """
+    global _pid
+    with _lock:
+        if _pid != os.getpid():  # a forked child has none of its parent's threads
+            _backgrounds.clear()
+            _pid = os.getpid()
+        here = threading.current_thread()
+        threads = [background.thread for background in _backgrounds]
+        depth = threads.index(here) + 1 if here in threads else 0
+        if depth == len(_backgrounds):
+            _backgrounds.append(_Background())
+        return _backgrounds[depth].pool
 
 
 def call_async(

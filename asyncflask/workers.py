@@ -231,7 +231,7 @@ class Lane:
     def _spawn(self, call: t.Any, context: Context, done: t.Any) -> None:
         """Start what the lane's thread waits for; on the loop."""
         with self.pool.lock:
-            interrupted, self._interrupted = self._interrupted, False
+            interrupted = self._interrupted
             if not interrupted:
                 try:
                     self._cancel = self.pool.loop.spawn(call, context, done)
@@ -256,12 +256,10 @@ class Lane:
     def interrupt(self) -> None:
         """Cancel the coroutine that the lane's thread waits for, or will; on the loop."""
         with self.pool.lock:
-            if not self._interruptible:
-                return
-            if self._cancel is not None:
-                self._cancel()
-            else:
+            if self._interruptible:
                 self._interrupted = True
+                if self._cancel is not None:
+                    self._cancel()
 
 
 class Pool:

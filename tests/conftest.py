@@ -17,7 +17,7 @@ import anyio
 import pytest
 import uvloop
 
-from asyncflask import Flask, _current
+from asyncflask import _current, portal
 
 from .detectors import LOOP_LIMIT, Leftovers, LoopWatch
 from .live.server import LiveServer, serving
@@ -110,7 +110,11 @@ def _run_by(backend: t.Any, test: Callable[..., t.Any]) -> Callable[..., None]:
 @pytest.fixture(scope="session", autouse=True)
 def what_the_process_keeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Start what lives as long as the process; give temporary files a folder of their own."""
-    Flask("conftest").async_to_sync(anyio.sleep)(0)  # the process's own event loop
+
+    async def on_background_loop() -> None:
+        portal.call_async(anyio.sleep, 0)
+
+    portal.call_async(on_background_loop)  # the process's own event loop, and the one below it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # libuv's pipe for signals
         runner.run(asyncio.sleep(0))
     previous, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("temporary"))

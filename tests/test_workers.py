@@ -344,3 +344,13 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
         monkeypatch.setattr(pool.loop, "spawn", spawn_and_cancel)
         with anyio.fail_after(5):
             assert await lane.run(work) == "cancelled"
+
+
+def test_sync_code_on_the_background_loop_may_wait_for_async_code() -> None:
+    async def inner() -> str:
+        return "inner"
+
+    async def outer() -> str:
+        return str(portal.call_async(inner))
+
+    assert portal.call_async(outer) == "inner"

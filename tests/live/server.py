@@ -108,7 +108,8 @@ class LiveServer(uvicorn.Server):
     def rest(self) -> None:
         """Wait until no connection is open and no request at work."""
         deadline = time.monotonic() + PATIENCE
-        while self.on_loop(lambda: self.server_state.connections or self.server_state.tasks):
+        state = self.server_state
+        while self.on_loop(lambda: bool(state.connections or state.tasks)):
             assert time.monotonic() < deadline, "the server does not come to rest"
 
     def connect(self) -> Connection:

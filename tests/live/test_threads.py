@@ -1,0 +1,402 @@
+"""Sync code of one request runs in one thread, and no thread waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import typing as t
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from asyncflask import Blueprint, Flask, after_this_request, g, stream_with_context
+
+from ..conftest import Live
+from .load import Client, load
+from .server import PATIENCE, STACKS, HttpName, LiveServer, LoopName, serving
+from .wire import request
+
+View = Callable[[], t.Any]
+
+stacks = pytest.mark.parametrize(("loop", "http"), STACKS)
+
+
+class Threads:
+    """Notes in which thread each piece of a request's sync code runs."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[list[str], set[int]]] = []
+
+    def begin(self) -> None:
+        g.ran: list[tuple[str, int]] = []
+        self.note("before")
+
+    def note(self, what: str) -> None:
+        g.ran.append((what, threading.get_ident()))
+
+    def end(self) -> None:
+        self.note("teardown")
+        self.requests.append(([what for what, _ in g.ran], {thread for _, thread in g.ran}))
+
+
+def make_app(threads: Threads) -> Flask:
+    app = Flask(__name__)
+
+    @app.before_request
+    def before() -> None:
+        threads.begin()
+
+    @app.after_request
+    def after(response: t.Any) -> t.Any:
+        threads.note("after")
+        return response
+
+    @app.teardown_request
+    def teardown(error: BaseException | None) -> None:
+        threads.end()
+
+    @app.errorhandler(KeyError)
+    def handle(error: KeyError) -> tuple[str, int]:
+        threads.note("handler")
+        return "handled", 418
+
+    add_views(app, threads)
+    mixed = Blueprint("mixed", __name__, url_prefix="/mixed")
+
+    @mixed.before_request
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    @mixed.after_request
+    async def wait_again(response: t.Any) -> t.Any:
+        await asyncio.sleep(0)
+        return response
+
+    add_views(mixed, threads)
+    app.register_blueprint(mixed)
+    return app
+
+
+def add_views(app: Flask | Blueprint, threads: Threads) -> None:
+    """Add the views of `PATHS`; those below ``/sync`` are plain functions."""
+
+    def note_first(view: View) -> View:
+        def noting() -> t.Any:
+            threads.note("view")
+            return view()
+
+        return noting
+
+    for name, view in views(threads).items():
+
+        async def on_loop(view: View = view) -> t.Any:
+            await asyncio.sleep(0)
+            return view()
+
+        app.add_url_rule(f"/sync{name}", f"sync{name}", note_first(view))
+        app.add_url_rule(f"/async{name}", f"async{name}", on_loop)
+
+
+def views(threads: Threads) -> dict[str, View]:
+    """Return the views that there are in both kinds."""
+
+    def body() -> Iterator[str]:
+        for _ in range(5):
+            threads.note("body")
+            yield "x" * 100_000
+
+    def error() -> str:
+        raise KeyError
+
+    def later() -> str:
+        after_this_request(note_later)
+        return "x"
+
+    def note_later(response: t.Any) -> t.Any:
+        threads.note("later")
+        return response
+
+    return {
+        "": lambda: "x",
+        "/stream": body,
+        "/context": lambda: stream_with_context(body()),
+        "/error": error,
+        "/later": later,
+    }
+
+
+PATHS = {
+    "/sync": ["before", "view", "after", "teardown"],
+    "/async": ["before", "after", "teardown"],
+    "/sync/stream": ["before", "view", "after", *["body"] * 5, "teardown"],
+    "/sync/context": ["before", "view", "after", *["body"] * 5, "teardown"],
+    "/async/stream": ["before", "after", *["body"] * 5, "teardown"],
+    "/async/context": ["before", "after", *["body"] * 5, "teardown"],
+    "/sync/error": ["before", "view", "handler", "after", "teardown"],
+    "/async/error": ["before", "handler", "after", "teardown"],
+    "/async/later": ["before", "later", "after", "teardown"],
+    "/sync/later": ["before", "view", "later", "after", "teardown"],
+}
+
+
+@pytest.fixture(scope="module", params=STACKS, ids="-".join)
+def noted(request: pytest.FixtureRequest) -> Iterator[tuple[LiveServer, Threads]]:
+    threads = Threads()
+    with serving(make_app(threads), *request.param) as server:
+        yield server, threads
+
+
+@pytest.mark.parametrize("prefix", ["", "/mixed"])
+@pytest.mark.parametrize("path", PATHS)
+def test_sync_code_of_a_request_runs_in_one_thread(
+    noted: tuple[LiveServer, Threads], prefix: str, path: str
+) -> None:
+    server, threads = noted
+    threads.requests.clear()
+    main = {server.on_loop(threading.get_ident), threading.get_ident()}
+
+    async def work(number: int, client: Client) -> None:
+        for _ in range(5):
+            assert (await client.ask(request("GET", prefix + path))).status in (200, 418)
+
+    load(server.address, 8, work)
+    server.rest()
+    assert len(threads.requests) == 40
+    for ran, where in threads.requests:
+        assert ran == PATHS[path]
+        assert len(where) == 1
+        assert not where & main
+
+
+class Database:
+    """A file that each request opens, uses and closes, as in Flask's tutorial."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.errors: list[Exception] = []
+        self.closed = Counter[str]()
+        with sqlite3.connect(file) as database:
+            database.execute("create table notes (text text)")
+            database.execute("insert into notes values ('kept')")
+        database.close()
+
+    def open(self) -> None:
+        g.db = sqlite3.connect(self._file)
+
+    def query(self) -> str:
+        try:
+            (text,) = g.db.execute("select text from notes").fetchone()
+        except Exception as error:
+            self.errors.append(error)
+            raise
+        return t.cast("str", text)
+
+    def query_often(self) -> Iterator[str]:
+        for _ in range(3):
+            yield self.query()
+
+    def close(self, error: BaseException | None) -> None:
+        try:
+            g.db.close()
+        except Exception as failed:
+            self.errors.append(failed)
+        self.closed[threading.current_thread().name] += 1
+
+
+@stacks
+@pytest.mark.time_limit(60)
+@pytest.mark.loop_limit(1.0)  # 40 threads and the clients share one interpreter with the loop
+def test_sqlite_connections_stay_in_their_thread(
+    live: Live, loop: LoopName, http: HttpName, tmp_path: Path
+) -> None:
+    database = Database(tmp_path / "some.db")
+    app = Flask(__name__)
+    app.before_request(database.open)
+    app.teardown_appcontext(database.close)
+    app.add_url_rule("/sync", "sync", database.query)
+    app.add_url_rule("/stream", "stream", database.query_often)
+
+    @app.get("/async")
+    async def async_view() -> Iterator[str]:
+        await asyncio.sleep(0)
+        return database.query_often()
+
+    server = live(app, loop=loop, http=http)
+
+    async def work(number: int, client: Client) -> None:
+        for turn in range(10):
+            path = ("/sync", "/stream", "/async")[(number + turn) % 3]
+            reply = await client.ask(request("GET", path))
+            assert (reply.status, {*reply.body.split(b"kept")}) == (200, {b""})
+
+    load(server.address, 100, work)
+    server.rest()
+    assert database.errors == []
+    assert database.closed == {"asyncflask-worker": 1000}
+
+
+@stacks
+def test_views_that_call_back_need_no_other_thread(
+    live: Live, loop: LoopName, http: HttpName
+) -> None:
+    """200 at once, and 4 workers: if a call back into the loop took one of them, all would stop."""
+    app = Flask(__name__)
+    app.config["SYNC_WORKERS"] = 4
+
+    @app.get("/")
+    def view() -> str:
+        def inner() -> str:
+            return t.cast("str", app.async_to_sync(deepest)())
+
+        async def deepest() -> str:
+            await asyncio.sleep(0)
+            return "deep"
+
+        async def middle() -> str:
+            await asyncio.sleep(0.001)
+            return await deepest()
+
+        return f"{app.async_to_sync(middle)()} {inner()}"
+
+    server = live(app, loop=loop, http=http)
+    done: list[bytes] = []
+
+    async def work(number: int, client: Client) -> None:
+        done.append((await client.ask(request("GET", "/"))).body)
+
+    load(server.address, 200, work)
+    assert done == [b"deep deep"] * 200
+
+
+class Gate:
+    """Holds sync views until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def pass_through(self) -> str:
+        self.entered.release()
+        assert self.opened.wait(PATIENCE)
+        return "passed"
+
+
+@stacks
+def test_beyond_the_queue_limit_the_answer_is_503(
+    live: Live, loop: LoopName, http: HttpName
+) -> None:
+    gate = Gate()
+    app = Flask(__name__)
+    app.config.update(SYNC_WORKERS=2, SYNC_QUEUE_LIMIT=3)
+    torn_down = threading.Semaphore(0)
+    app.add_url_rule("/", "gate", gate.pass_through)
+
+    @app.get("/async")
+    async def async_view() -> str:
+        return "async"
+
+    @app.teardown_request
+    def note(error: BaseException | None) -> None:
+        torn_down.release()
+
+    server = live(app, loop=loop, http=http)
+    answers: list[tuple[int, str]] = []
+    refused = threading.Semaphore(0)
+
+    async def work(number: int, client: Client) -> None:
+        reply = await client.ask(request("GET", "/"))
+        answers.append((reply.status, reply.raw_header("retry-after")))
+        if reply.status == 503:
+            refused.release()
+
+    working, waiting = (
+        threading.Thread(target=load, args=(server.address, clients, work)) for clients in (2, 10)
+    )
+    working.start()
+    try:
+        for _ in range(2):
+            assert gate.entered.acquire(timeout=PATIENCE)
+        waiting.start()
+        for _ in range(7):
+            assert refused.acquire(timeout=PATIENCE)
+        assert answers == [(503, "1")] * 7
+    finally:
+        gate.opened.set()
+        working.join()
+        waiting.join()
+    assert answers[7:] == [(200, "")] * 5
+    assert server.get("/").text == "passed"
+    for _ in range(6):  # one for each request that has begun
+        assert torn_down.acquire(timeout=PATIENCE)
+    assert not torn_down.acquire(blocking=False)
+
+
+@stacks
+@pytest.mark.parametrize("hook", ["before", "after", "teardown"])
+def test_full_queue_is_met_in_the_middle_of_a_request(
+    live: Live, loop: LoopName, http: HttpName, hook: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An async view whose sync hook finds no room: the answer says so, and what can run, runs."""
+    gate = Gate()
+    app = Flask(__name__)
+    app.config.update(SYNC_WORKERS=1, SYNC_QUEUE_LIMIT=1)
+    app.add_url_rule("/", "gate", gate.pass_through)
+    torn_down: list[str] = []
+    mixed = Blueprint("mixed", __name__)
+
+    @mixed.get("/mixed")
+    async def mixed_view() -> str:
+        return "x"
+
+    @mixed.teardown_request
+    async def note(error: BaseException | None) -> None:
+        torn_down.append("on the loop")
+
+    if hook == "before":
+        mixed.before_request(lambda: None)
+    elif hook == "after":
+        mixed.after_request(lambda response: response)
+    else:
+        mixed.teardown_request(lambda error: torn_down.append("in a thread"))
+    app.register_blueprint(mixed)
+    server = live(app, loop=loop, http=http)
+    with server.connect() as first, server.connect() as second, server.connect() as third:
+        first.send(request("GET", "/"))
+        assert gate.entered.acquire(timeout=PATIENCE)
+        second.send(request("GET", "/"))
+        third.send(request("GET", "/mixed"))
+        answer = third.answer() if hook != "teardown" else None
+        gate.opened.set()
+        assert (first.answer().text, second.answer().text) == ("passed", "passed")
+        if answer is None:
+            assert third.answer().text == "x"
+            assert sorted(torn_down) == ["in a thread", "on the loop"]
+        else:
+            assert (answer.status, answer.header("Retry-After")) == (503, "1")
+            assert torn_down == ["on the loop"]
+    assert caplog.records == []
+
+
+@stacks
+def test_full_queue_does_not_keep_async_views(live: Live, loop: LoopName, http: HttpName) -> None:
+    gate = Gate()
+    app = Flask(__name__)
+    app.config.update(SYNC_WORKERS=1, SYNC_QUEUE_LIMIT=1)
+    app.add_url_rule("/", "gate", gate.pass_through)
+
+    @app.get("/async")
+    async def async_view() -> str:
+        return "async"
+
+    server = live(app, loop=loop, http=http)
+    with server.connect() as first, server.connect() as second:
+        first.send(request("GET", "/"))
+        assert gate.entered.acquire(timeout=PATIENCE)
+        second.send(request("GET", "/"))
+        for _ in range(20):
+            assert server.get("/async").text == "async"
+        gate.opened.set()
+        assert (first.answer().text, second.answer().text) == ("passed", "passed")
