@@ -289,6 +289,22 @@ class Pool:
     def submit(self, job: Job) -> None:
         """Queue a job for any thread.
 
+        A held lane's job is taken in any case: its request was let in, and has to be ended.
+
+        :raises QueueFull: if `queue_limit` jobs wait already.
+        """
+        if not job.lane.held:
+            self.admit()
+        self._queue.put(job)
+        if not self._threads:
+            self._start_thread()
+        elif not self._watching:
+            self._watching = True
+            self.loop.call_later(PATIENCE, self._relieve)
+
+    def admit(self) -> None:
+        """Let one more request in that needs a thread.
+
         :raises QueueFull: if `queue_limit` jobs wait already.
         """
         if self._queue.qsize() >= self.queue_limit:
@@ -297,12 +313,6 @@ class Pool:
                 f" (SYNC_QUEUE_LIMIT={self.queue_limit}, SYNC_WORKERS={self.limit}).",
                 retry_after=RETRY_SECONDS,
             )
-        self._queue.put(job)
-        if not self._threads:
-            self._start_thread()
-        elif not self._watching:
-            self._watching = True
-            self.loop.call_later(PATIENCE, self._relieve)
 
     def _relieve(self) -> None:
         """Start threads for what still waits."""

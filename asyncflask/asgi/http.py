@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from .. import _current
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
-from ..dispatch.plan import runs_in_thread
+from ..dispatch.plan import needs_lane, runs_in_thread
 from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import LoopCancelled, PipeClosed, QueueFull
@@ -118,6 +118,8 @@ class Exchange:
         if self.in_thread:
             await self.read_small_body()
             return await self.run(pipeline.complete)
+        if needs_lane(self.ctx):
+            self.app._pool().admit()
         if not self.body.complete:
             await read_for_loop(self.request, self.app.config)
         return await pipeline.complete(self.ctx, self.driver)

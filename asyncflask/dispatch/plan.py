@@ -32,6 +32,11 @@ def runs_in_thread(ctx: AppContext) -> bool:
     return not any(map(is_async, hooks))
 
 
+def needs_lane(ctx: AppContext) -> bool:
+    """Whether a request that stays on the loop has sync handlers, for which it needs a thread."""
+    return not all(map(stays_on_loop, _hooks(ctx.app, ctx.request.blueprints)))
+
+
 def _hooks(app: t.Any, blueprints: list[str]) -> t.Iterator[t.Callable[..., t.Any]]:
     """Iterate over the callbacks that a request may run, from the live registries."""
     yield from app.teardown_appcontext_funcs

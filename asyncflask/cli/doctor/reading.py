@@ -95,7 +95,8 @@ def _calls_by_names(func: FunctionType) -> Iterator[Call]:
             known = _attribute(known, instruction.argval)
         else:
             known = NOTHING
-        line = instruction.starts_line or line
+        position = instruction.positions
+        line = (position and position.lineno) or line
         if known.names:
             yield Call(line, known.names[0], known, awaited=False)
 
