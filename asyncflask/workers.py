@@ -277,7 +277,7 @@ class Pool:
         self._threads: set[threading.Thread] = set()
         self._finished: deque[t.Callable[[], None]] = deque()
         self._awake = False
-        self._watching = False
+        self._watching = self._closing = False
         self._parked = 0
         self.lock = threading.Lock()
 
@@ -296,9 +296,10 @@ class Pool:
         if not job.lane.held:
             self.admit()
         self._queue.put(job)
+        self._closing = False
         if not self._threads:
             self._start_thread()
-        elif not self._watching:
+        if not self._watching:
             self._watching = True
             self.loop.call_later(PATIENCE, self._relieve)
 
@@ -316,6 +317,9 @@ class Pool:
 
     def _relieve(self) -> None:
         """Start threads for what still waits."""
+        if self._closing:  # what waits is the word to end
+            self._watching = False
+            return
         waiting = self._queue.qsize()
         room = self.limit + self._parked - len(self._threads)
         for _ in range(min(waiting, room)):
@@ -366,12 +370,14 @@ class Pool:
 
     def close(self) -> None:
         """Tell idle threads to end, and wait for them; from a thread that may block."""
+        self._closing = True
         threads = [*self._threads]
         for _ in threads:
             self._queue.put(None)
         deadline = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._queue = SimpleQueue()  # without the words that nobody took
 
 
 def current() -> Lane | None:

@@ -38,7 +38,37 @@ PATIENCE = 10.0
 PROMPT = 2.0
 
 
-class LiveServer(uvicorn.Server):
+class Site:
+    """Where a server listens, and how to ask it."""
+
+    address: tuple[str, int]
+
+    def connect(self) -> Connection:
+        """Open a connection; use it with ``with``."""
+        return Connection(self.address)
+
+    def ask(self, raw: bytes, method: str = "GET") -> Answer:
+        """Send bytes over a connection of their own and return the answer, which comes promptly.
+
+        :param method: what the request's method is, where it has a say in how answers are read.
+        """
+        began = time.monotonic()
+        with self.connect() as connection:
+            connection.send(raw)
+            answer = connection.answer(method)
+        assert time.monotonic() - began < PROMPT, f"{raw[:60]!r} took too long"
+        return answer
+
+    def get(self, target: str, *headers: str, host: str = "here") -> Answer:
+        """Send a GET request and return its answer."""
+        return self.ask(request("GET", target, *headers, host=host))
+
+    def post(self, target: str, *headers: str, body: bytes = b"") -> Answer:
+        """Send a POST request and return its answer."""
+        return self.ask(request("POST", target, *headers, body=body), "POST")
+
+
+class LiveServer(Site, uvicorn.Server):
     """A server that says when it has started, and stops at once when told to.
 
     :param config: what to serve, and how.
@@ -47,7 +77,7 @@ class LiveServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
         super().__init__(config)
-        self.address: tuple[str, int] = listener.getsockname()[:2]
+        self.address = listener.getsockname()[:2]
         self.app: t.Any = config.app
         self.loop: asyncio.AbstractEventLoop
         self._listener = listener
@@ -112,29 +142,12 @@ class LiveServer(uvicorn.Server):
         while self.on_loop(lambda: bool(state.connections or state.tasks)):
             assert time.monotonic() < deadline, "the server does not come to rest"
 
-    def connect(self) -> Connection:
-        """Open a connection; use it with ``with``."""
-        return Connection(self.address)
-
-    def ask(self, raw: bytes, method: str = "GET") -> Answer:
-        """Send bytes over a connection of their own and return the answer, which comes promptly.
-
-        :param method: what the request's method is, where it has a say in how answers are read.
-        """
-        began = time.monotonic()
-        with self.connect() as connection:
-            connection.send(raw)
-            answer = connection.answer(method)
-        assert time.monotonic() - began < PROMPT, f"{raw[:60]!r} took too long"
-        return answer
-
-    def get(self, target: str, *headers: str, host: str = "here") -> Answer:
-        """Send a GET request and return its answer."""
-        return self.ask(request("GET", target, *headers, host=host))
-
-    def post(self, target: str, *headers: str, body: bytes = b"") -> Answer:
-        """Send a POST request and return its answer."""
-        return self.ask(request("POST", target, *headers, body=body), "POST")
+    def work_on(self, requests: int) -> None:
+        """Wait until so many requests are at work, and each has had its first turn."""
+        deadline = time.monotonic() + PATIENCE
+        while self.on_loop(lambda: len(self.server_state.tasks)) < requests:
+            assert time.monotonic() < deadline, "the requests did not come in"
+        self.on_loop(int)
 
 
 @contextmanager

@@ -367,6 +367,7 @@ def test_full_queue_refuses_a_request_of_both_kinds_at_the_door(
         first.send(request("GET", "/"))
         assert gate.entered.acquire(timeout=PATIENCE)
         second.send(request("GET", "/"))
+        server.work_on(2)
         third.send(request("GET", "/mixed"))
         answer = third.answer()
         gate.opened.set()
@@ -394,6 +395,7 @@ def test_full_queue_does_not_keep_async_views(live: Live, loop: LoopName, http: 
         first.send(request("GET", "/"))
         assert gate.entered.acquire(timeout=PATIENCE)
         second.send(request("GET", "/"))
+        server.work_on(2)
         for _ in range(20):
             assert server.get("/async").text == "async"
         gate.opened.set()
