@@ -337,7 +337,8 @@ def _wire_header(name: str, value: str) -> tuple[bytes, bytes]:
             f"The response header {name!r}: {value!r} cannot be sent. A name is letters, digits and"
             " hyphens; a value has no control characters. Was it made from what a client sent?"
         )
-    return name.lower().encode(), value.encode("latin-1")
+    # Blanks around a value are no part of it (RFC 9110 section 5.5), and some servers refuse them.
+    return name.lower().encode(), value.strip(" \t").encode("latin-1")
 
 
 #: RFC 9110 section 5.6.2 (a name is a token) and 5.5 (no controls but the tab in a value).

@@ -212,6 +212,13 @@ async def test_a_header_that_cannot_be_sent_is_an_error_before_the_first_byte(ap
     assert exchange.status == 500
 
 
+async def test_blanks_around_a_header_value_are_dropped(app: Flask) -> None:
+    app.add_url_rule("/", view_func=lambda: ("", {"X-A": " a\t"}), endpoint="view")
+    exchange = Exchange(part(b""))
+    await app(scope(), exchange.receive, exchange.send)
+    assert (b"x-a", b"a") in exchange.sent[0]["headers"]
+
+
 # Streams
 
 

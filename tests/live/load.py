@@ -19,7 +19,8 @@ class Reply(t.NamedTuple):
 
     def raw_header(self, name: str) -> str:
         """Return the value of a header, or nothing if there is none."""
-        _, _, rest = self.head.partition(f"\r\n{name}: ".encode())
+        at = self.head.lower().find(f"\r\n{name.lower()}: ".encode())
+        rest = b"" if at < 0 else self.head[at + len(name) + 4 :]
         return rest.partition(b"\r\n")[0].decode("latin-1")
 
 
@@ -34,14 +35,18 @@ class Client:
         self._reader, self._writer = reader, writer
 
     async def ask(self, raw: bytes) -> Reply:
-        """Send a request and read its response, whose framing is a length or chunks."""
+        """Send a request and read its response: by its length, in chunks, or up to the end."""
         self._writer.write(raw)
         async with asyncio.timeout(SILENCE):
             head = await self._reader.readuntil(b"\r\n\r\n")
             reply = Reply(int(head[9:12]), head, b"")
-            length = reply.raw_header("content-length")
-            body = self._reader.readexactly(int(length)) if length else self._chunks()
-            return reply._replace(body=await body)
+            if length := reply.raw_header("content-length"):
+                body = await self._reader.readexactly(int(length))
+            elif reply.raw_header("transfer-encoding"):
+                body = await self._chunks()
+            else:
+                body = await self._reader.read()
+            return reply._replace(body=body)
 
     async def _chunks(self) -> bytes:
         parts = []
