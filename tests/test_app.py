@@ -33,7 +33,7 @@ async def answer(app: Flask, path: str = "/", **options: t.Any) -> str:
 def test_servers_see_an_asgi_3_application() -> None:
     app = Flask("a")
     assert inspect.iscoroutinefunction(app.__call__)
-    config = Config(app)
+    config = Config(app, log_config=None)
     config.load()
     assert config.interface == "asgi3"
 
