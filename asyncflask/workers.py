@@ -74,8 +74,8 @@ class Job:
         """Make the call; in the lane's thread."""
         try:
             self.result = self.context.run(self.func, *self.args)
-        except StopIteration as stop:  # a future cannot carry it
-            self.error = RuntimeError("A sync handler raised StopIteration.")
+        except (StopIteration, GeneratorExit) as stop:  # to a coroutine they mean something else
+            self.error = RuntimeError(f"A sync handler raised {type(stop).__name__}.")
             self.error.__cause__ = stop
         except BaseException as error:
             self.error = error

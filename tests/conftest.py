@@ -19,7 +19,7 @@ import uvloop
 
 from asyncflask import _current, portal
 
-from .detectors import LOOP_LIMIT, Leftovers, LoopWatch
+from .detectors import GRACE, LOOP_LIMIT, Leftovers, LoopWatch
 from .live.server import LiveServer, serving
 
 #: Seconds for one test, its fixtures not counted.
@@ -33,7 +33,8 @@ Live = Callable[..., LiveServer]
 def pytest_configure(config: pytest.Config) -> None:
     for marker in (
         "time_limit(seconds): how long the test may take, if longer than 20 seconds",
-        "loop_limit(seconds): how long a callback may keep an event loop, if longer than usual",
+        "loop_limit(seconds): how long a callback may keep an event loop, if not as long as usual",
+        "grace(seconds): how long what the test leaves gets to go away, if not as long as usual",
     ):
         config.addinivalue_line("markers", marker)
     WATCH.install()
@@ -123,13 +124,13 @@ def what_the_process_keeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(what_the_process_keeps: None) -> Iterator[None]:
+def nothing_is_left(request: pytest.FixtureRequest, what_the_process_keeps: None) -> Iterator[None]:
     """Fail the test that leaves a thread at work, a file open, or a context current."""
     around = _current.context.get(None)
     before = Leftovers()
     yield
     assert _current.context.get(None) is around, "a context is still current"
-    assert before.settled() == []
+    assert before.settled(_limit(request.node, "grace", GRACE)) == []
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 What counts as left behind, once the test and its fixtures are done:
 
-- a task that is still pending when its event loop is closed, in whichever thread;
+- a task that is still pending, and not being cancelled, when its event loop is closed, in whichever
+  thread;
 - a thread that is new and at work. Idle threads of a pool are none: they end by themselves, and
   are known by where they stand, see `AT_REST`;
 - a file descriptor that is new;
@@ -29,11 +30,14 @@ from types import FrameType
 from asyncflask import _current
 
 #: Seconds that leftovers get to go away by themselves.
-PATIENCE = 5.0
+GRACE = 5.0
 
 #: Seconds for which one callback may keep an event loop. Far more than any needs, since a machine
 #: with other work may stop a process for a while; far less than a deadlock or a sleep takes.
 LOOP_LIMIT = 2.0
+
+#: Seconds from which on a callback's time is noted, for tests with a limit of their own.
+_WORTH_NOTING = 0.1
 
 #: Where a thread stands that has no work: module and function of its innermost frame, not counting
 #: the frames of the queue that it waits at.
@@ -73,7 +77,10 @@ class LoopWatch:
             loop = getattr(runner, "_loop", None)
             if loop is not None:
                 for task in asyncio.all_tasks(loop):
-                    if getattr(task.get_coro(), "__qualname__", "") not in _FOREIGN_TASKS:
+                    if (
+                        not task.cancelling()
+                        and getattr(task.get_coro(), "__qualname__", "") not in _FOREIGN_TASKS
+                    ):
                         self.pending.append(repr(task))
             close(runner)
 
@@ -92,7 +99,7 @@ class LoopWatch:
             began = time.perf_counter()
             run(handle)
             seconds = time.perf_counter() - began
-            if seconds > LOOP_LIMIT:
+            if seconds > _WORTH_NOTING:
                 callback = getattr(handle, "_callback", None)
                 self.blocked.append((seconds, repr(getattr(callback, "__self__", callback))))
 
@@ -118,12 +125,15 @@ class Leftovers:
         self.files = _open_files()
         self.temporary = _temporary_files()
 
-    def settled(self) -> list[str]:
-        """Return what is left over after a grace period; empty as soon as nothing is."""
+    def settled(self, grace: float = GRACE) -> list[str]:
+        """Return what is left over after a grace period; empty as soon as nothing is.
+
+        :param grace: the period, in seconds.
+        """
         began = time.monotonic()
         pause = threading.Event()
         collected = False
-        while (found := self.found()) and time.monotonic() < began + PATIENCE:
+        while (found := self.found()) and time.monotonic() < began + grace:
             pause.wait(0.001)
             if not collected and time.monotonic() > began + 0.1:
                 gc.collect()  # what is kept by a cycle is no leak, and warns if it should

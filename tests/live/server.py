@@ -112,10 +112,14 @@ class LiveServer(Site, uvicorn.Server):
         assert self._settled.wait(PATIENCE), "the server did not start"
         self._raise_error()
 
+    def ask_to_stop(self) -> None:
+        """Have the server shut down; to be called on its loop."""
+        self._stopping.set()
+
     def stop(self) -> None:
-        """Shut the server down and wait for the end of its thread."""
-        if self._error is None:
-            self.loop.call_soon_threadsafe(self._stopping.set)
+        """Shut the server down, if it has not been, and wait for the end of its thread."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self.ask_to_stop)
         self._thread.join(3 * PATIENCE)
         assert not self._thread.is_alive(), "the server did not stop"
         self._raise_error()
