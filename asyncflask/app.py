@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, cli, defaults, serving, workers
+from . import _current, asgi, budgets, cli, defaults, pools, serving, workers
 from .calling import AppType, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -19,7 +19,6 @@ from .dispatch.steps import OVERRIDABLE, find_overridden
 from .helpers import get_flashed_messages, send_from_directory
 from .json.provider import DefaultJSONProvider
 from .overridable import OverridableSteps
-from .pools import Pools
 from .routing import Map, Matcher, Rule, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
@@ -90,7 +89,7 @@ class Flask(OverridableSteps, metaclass=AppType):
             instance_relative_config=instance_relative_config,
             root_path=root_path,
         )
-        self._pools = Pools()
+        self._budgets = budgets.Budgets()
         self.cli = cli.AppGroup()
         self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
@@ -181,10 +180,21 @@ class Flask(OverridableSteps, metaclass=AppType):
         request.url_rule, request.view_args = found
         return True
 
-    def _pool(self) -> workers.Pool:
-        """Return the worker threads of the running event loop."""
-        config = self.config
-        return self._pools.here(config["SYNC_WORKERS"], config["SYNC_QUEUE_LIMIT"])
+    def _pool(self, kind: str = budgets.HANDLERS) -> pools.Pool:
+        """Return the running event loop's worker threads for a kind of work."""
+        return self._budgets.here(self.config, kind)
+
+    @property
+    def sync_metrics(self) -> pools.Metrics:
+        """What the threads of sync handlers do, on the event loop that serves the caller.
+
+        For a view that a load balancer asks for the app's health; an ``async def`` one, which
+        answers even if no thread is free.
+
+        :raises RuntimeError: if no event loop serves the caller.
+        """
+        lane = workers.current()
+        return self._pool().metrics if lane is None else lane.pool.metrics
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return how many seconds a browser may keep a file without asking again.

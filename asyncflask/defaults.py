@@ -40,9 +40,14 @@ FLASK: t.Final[dict[str, t.Any]] = {
 OWN: t.Final[dict[str, t.Any]] = {
     # Threads that run sync code, for each event loop. anyio's and Starlette's figure.
     "SYNC_WORKERS": 40,
-    # Calls of sync code that may wait for a thread; beyond it a request gets 503. About a second
-    # of work for 40 threads at 40 ms a call: who waits longer is better told to come again.
+    # Requests that may wait for a thread, or keep one while async code works for them; beyond it
+    # the answer is 503. About a second of work for 40 threads at 40 ms a call: who would wait
+    # longer is better told to come again.
     "SYNC_QUEUE_LIMIT": 1_000,
+    # Threads that read files which are sent, and those that run teardown functions of requests
+    # which needed no thread before. Both are short work; so many keep a disk busy.
+    "FILE_WORKERS": 10,
+    "TEARDOWN_WORKERS": 10,
     # In debug mode, answer an unhandled exception with a page that shows source and locals. Off
     # with `asyncflask run --no-debugger` and `app.run(use_debugger=False)`.
     "DEBUG_PAGES": True,

@@ -16,7 +16,7 @@ import types
 import typing as t
 from functools import partial
 
-from . import _current, workers
+from . import _current, budgets, pools, workers
 
 T = t.TypeVar("T")
 
@@ -36,7 +36,7 @@ class SyncHost(t.Protocol):
 class PoolHost(t.Protocol):
     """What the loop driver needs of the app."""
 
-    def _pool(self) -> workers.Pool: ...
+    def _pool(self, kind: str = budgets.HANDLERS) -> pools.Pool: ...
 
 
 class Driver(t.Protocol):
@@ -49,6 +49,9 @@ class Driver(t.Protocol):
         self, error: BaseException, func: t.Callable[..., t.Any], /, *args: t.Any
     ) -> t.Any:
         """`call`, where the handler must find `error` in `sys.exc_info`."""
+
+    def begin_teardown(self) -> None:
+        """Say that from here on everything called is called to its end."""
 
 
 def is_async(func: t.Any) -> bool:
@@ -123,6 +126,12 @@ class ThreadDriver:
         """`call`: this thread is handling `error` already."""
         return await self.call(func, *args)
 
+    def begin_teardown(self) -> None:
+        """Let nothing interrupt what is called from here on."""
+        lane = workers.current()
+        if lane is not None:
+            lane.shield()
+
 
 class LoopDriver:
     """Awaits coroutines here and sends plain functions to the request's lane.
@@ -131,11 +140,12 @@ class LoopDriver:
     :param lane: the lane; made when the first plain function needs it. `close` it in the end.
     """
 
-    __slots__ = ("host", "lane")
+    __slots__ = ("budget", "host", "lane")
 
     def __init__(self, host: PoolHost, lane: workers.Lane | None = None) -> None:
         self.host = host
         self.lane = lane
+        self.budget = budgets.HANDLERS
 
     def open_lane(self, held: bool = True) -> workers.Lane:
         """Return the lane, which the context then knows too.
@@ -143,7 +153,7 @@ class LoopDriver:
         :param held: whether a lane that is made now keeps its thread until `close`.
         """
         if self.lane is None:
-            self.lane = workers.Lane(self.host._pool(), held=held)
+            self.lane = workers.Lane(self.host._pool(self.budget), held=held)
             ctx = _current.context.get(None)
             if ctx is not None:
                 ctx._lane = self.lane
@@ -166,6 +176,12 @@ class LoopDriver:
         if stays_on_loop(func):
             return await self.call(func, *args)
         return await self.call(_call_handling, error, func, *args)
+
+    def begin_teardown(self) -> None:
+        """Let nothing interrupt what is called from here on, and no slow view delay it."""
+        self.budget = budgets.TEARDOWN
+        if self.lane is not None:
+            self.lane.shield()
 
     def close(self) -> None:
         """Let the lane's thread go."""

@@ -7,7 +7,7 @@ import typing as t
 from collections import deque
 
 from .exceptions import PipeClosed
-from .workers import Pool
+from .pools import Pool
 
 
 class Pipe:
@@ -34,13 +34,21 @@ class Pipe:
         :raises PipeClosed: if the reader went away.
         """
         with self._room:
-            while self._size >= self.limit and not self.closed:
-                self._room.wait()
+            if self._size >= self.limit and not self.closed:
+                self._wait_for_room()
             if self.closed:
                 raise PipeClosed
             self._chunks.append(chunk)
             self._size += len(chunk)
         self.pool.post(self._wake)
+
+    def _wait_for_room(self) -> None:
+        self.pool.hold(1)  # the client's pace is not this thread's work, nor other requests' wait
+        try:
+            while self._size >= self.limit and not self.closed:
+                self._room.wait()
+        finally:
+            self.pool.hold(-1)
 
     def end(self) -> None:
         """Say that nothing more is written; in the writer's thread."""

@@ -9,7 +9,8 @@ import typing as t
 
 from . import _current, workers
 from .loops import Loop
-from .workers import Lane, Pool
+from .pools import Pool
+from .workers import Lane
 
 
 class _Background:

@@ -14,7 +14,8 @@ import typing as t
 import pytest
 
 from asyncflask import Flask
-from asyncflask.pools import Pools
+from asyncflask.loops import Loop
+from asyncflask.pools import Pool
 from asyncflask.workers import Lane
 
 pytestmark = pytest.mark.grace(0.3)
@@ -56,7 +57,7 @@ def test_temporary_file() -> None:
 
 
 async def test_lane() -> None:
-    pool = Pools().here(1, 1)
+    pool = Pool(Loop(), 1, 1)
     lane = Lane(pool, held=True)
     await lane.run(int)
     kept.append(lane)

@@ -17,8 +17,9 @@ from asyncflask import portal, workers
 from asyncflask.exceptions import LoopCancelled, PipeClosed, QueueFull
 from asyncflask.loops import Loop
 from asyncflask.pipes import Pipe
-from asyncflask.pools import Pools
-from asyncflask.workers import Lane, Pool
+from asyncflask.budgets import FILES, Budgets
+from asyncflask.pools import Pool
+from asyncflask.workers import Lane
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 
@@ -136,7 +137,8 @@ async def test_a_full_queue_refuses() -> None:
             while not pool.waiting:
                 await anyio.lowlevel.checkpoint()
             with pytest.raises(QueueFull, match="SYNC_QUEUE_LIMIT"):
-                await Lane(pool).run(here)
+                pool.admit()
+            assert pool.metrics.rejected == 1
             gate.set()
 
 
@@ -250,15 +252,18 @@ async def test_a_closed_pipe_stops_its_writer() -> None:
         assert await job.outcome() == "closed"
 
 
-async def test_pools_belong_to_their_loop() -> None:
-    pools = Pools()
-    pool = pools.here(2, 10)
-    assert pools.here(2, 10) is pool
+CONFIG = {"SYNC_WORKERS": 2, "FILE_WORKERS": 1, "SYNC_QUEUE_LIMIT": 10}
+
+
+async def test_pools_belong_to_their_loop_and_kind_of_work() -> None:
+    budgets = Budgets()
+    pool = budgets.here(CONFIG)
+    assert budgets.here(CONFIG) is pool is not budgets.here(CONFIG, FILES)
     assert await Lane(pool).run(here) != here()
-    await pools.close()
-    assert not pool._threads
-    assert pools.here(2, 10) is not pool
-    await pools.close()
+    await budgets.close()
+    assert not pool.metrics.threads
+    assert budgets.here(CONFIG) is not pool
+    await budgets.close()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -327,11 +332,10 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
             raise AssertionError("not reached")
 
         def work() -> str:
-            with lane.interruptible():
-                try:
-                    lane.call_async(never)
-                except LoopCancelled:
-                    return "cancelled"
+            try:
+                lane.call_async(never)
+            except LoopCancelled:
+                return "cancelled"
             return "went on"
 
         spawn = pool.loop.spawn

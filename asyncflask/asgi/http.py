@@ -117,6 +117,7 @@ class Exchange:
         self.in_thread = runs_in_thread(self.ctx)
         if self.in_thread:
             await self.read_small_body()
+            self.app._pool().admit()
             return await self.run(pipeline.complete)
         if needs_lane(self.ctx):
             self.app._pool().admit()
@@ -290,15 +291,15 @@ def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
     """Write a sync body into a pipe; in the lane's thread, all of it."""
     chunks = iter(response.response)
     try:
-        with lane.interruptible():
-            for chunk in chunks:
-                pipe.write(encode(chunk))
+        for chunk in chunks:
+            pipe.write(encode(chunk))
     except PipeClosed:
         pass
     except LoopCancelled:
         if not pipe.closed:
             raise
     finally:
+        lane.shield()
         try:
             close = getattr(chunks, "close", None)
             if close is not None and chunks is not response.response:  # whose own turn comes later

@@ -1,0 +1,52 @@
+"""An app's worker threads: for each event loop that serves it, a budget for each kind of work."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import anyio.to_thread
+
+from .loops import Loop, running
+from .pools import Pool
+
+#: What threads are for, with the setting that says how many. A view that is slow, or waits for
+#: what another request holds, never keeps a file or a teardown function from its turn.
+HANDLERS, FILES, TEARDOWN = "SYNC_WORKERS", "FILE_WORKERS", "TEARDOWN_WORKERS"
+
+
+class Budgets:
+    """An app's pools, by event loop and kind of work; each is made on first use."""
+
+    def __init__(self) -> None:
+        self._pools: dict[t.Any, dict[str, Pool]] = {}
+        self._pid = os.getpid()
+
+    def here(self, config: t.Mapping[str, t.Any], kind: str = HANDLERS) -> Pool:
+        """Return the running loop's pool for a kind of work.
+
+        :param config: the app's configuration, which says how large it is when it is made.
+        """
+        if self._pid != os.getpid():  # a forked child has none of its parent's threads
+            self.__init__()  # type: ignore[misc]
+        key = running()
+        pools = self._pools.get(key)
+        if pools is None:
+            self._forget_closed()
+            pools = self._pools[key] = {}
+        pool = pools.get(kind)
+        if pool is None:
+            limit, queue_limit = config[kind], config["SYNC_QUEUE_LIMIT"]
+            pool = pools[kind] = Pool(Loop(), limit, queue_limit)
+        return pool
+
+    def _forget_closed(self) -> None:
+        """Drop the pools of event loops that are closed; their idle threads end by themselves."""
+        for key in [*self._pools]:
+            if getattr(key, "is_closed", bool)():
+                del self._pools[key]
+
+    async def close(self) -> None:
+        """End the threads of the running loop's pools."""
+        for pool in self._pools.pop(running(), {}).values():
+            await anyio.to_thread.run_sync(pool.close)
