@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, budgets, cli, defaults, pools, serving, workers
+from . import _current, asgi, budgets, cli, defaults, mounts, pools, serving, workers
 from .calling import AppType, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -20,6 +20,7 @@ from .helpers import get_flashed_messages, send_from_directory
 from .json.provider import DefaultJSONProvider
 from .overridable import OverridableSteps
 from .routing import Map, Matcher, Rule, has_custom_converters
+from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
@@ -63,6 +64,9 @@ class Flask(OverridableSteps, metaclass=AppType):
 
     #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
     _wsgi_call: t.Callable[..., t.Any] | None = None
+
+    #: The apps mounted in this one; None as long as there are none.
+    _mounts: mounts.Mounts | None = None
 
     def __init__(
         self,
@@ -323,6 +327,31 @@ class Flask(OverridableSteps, metaclass=AppType):
         :param kwargs: handed to `testing.AsyncClient`.
         """
         return AsyncClient(self, **kwargs)
+
+    @setupmethod
+    def mount(
+        self,
+        prefix: str,
+        app: t.Any,
+        name: str | None = None,
+        *,
+        protocol: t.Literal["asgi", "wsgi"] | None = None,
+    ) -> None:
+        """Let another app answer what is requested below a prefix.
+
+        ``app.mount("/api", FastAPI())``, ``app.mount("/legacy", flask_app)``. The prefix itself
+        and what is below it reaches the other app alone: no route, hook or error handler of this
+        one. WebSockets and the lifespan of an ASGI app are its own.
+
+        :param prefix: where; compared with whole segments of the path, the longest prefix first.
+        :param app: an ASGI app (Starlette, FastAPI, Django's, a plain callable, another app like
+            this) or a WSGI app (Flask, Django's, a plain callable).
+        :param name: an endpoint for it: ``url_for(name, path="a/b")`` is a URL below the prefix.
+        :param protocol: which of the two it is, where the way it is called does not tell.
+        :raises TypeError: if it is no app, or if its protocol cannot be told.
+        :raises ValueError: if the prefix is no path, has variables, is ``/``, or is taken.
+        """
+        mounts.mount(self, prefix, app, name, protocol)
 
     def url_for(
         self,

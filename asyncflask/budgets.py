@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from .loops import Loop, running
 from .pools import Pool
+from .workers import prepare_thread
 
 #: What threads are for, with the setting that says how many. A view that is slow, or waits for
 #: what another request holds, never keeps a file or a teardown function from its turn.
@@ -37,7 +38,7 @@ class Budgets:
         pool = pools.get(kind)
         if pool is None:
             limit, queue_limit = config[kind], config["SYNC_QUEUE_LIMIT"]
-            pool = pools[kind] = Pool(Loop(), limit, queue_limit)
+            pool = pools[kind] = Pool(Loop(), limit, queue_limit, prepare_thread)
         return pool
 
     def _forget_closed(self) -> None:

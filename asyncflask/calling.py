@@ -8,7 +8,7 @@ from abc import ABCMeta
 
 from .drivers import is_async
 
-#: Marks the environ of a request that is already below a class's own ``__call__``.
+#: Names, in the environ, the app whose class's own ``__call__`` the request is already below.
 _CALLED = "asyncflask.called"
 
 
@@ -46,9 +46,9 @@ def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:
         )
     environ, start_response = args
     foreign = type(app)._wsgi_call
-    if foreign is None or _CALLED in environ:
+    if foreign is None or environ.get(_CALLED) is app:
         return app.wsgi_app(environ, start_response)
-    environ[_CALLED] = True
+    environ[_CALLED] = app
     return foreign(app, environ, start_response)
 
 

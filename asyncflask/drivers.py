@@ -153,6 +153,9 @@ class LoopDriver:
         :param held: whether a lane that is made now keeps its thread until `close`.
         """
         if self.lane is None:
+            waiting = workers.waiting()
+            if waiting is not None:
+                return waiting  # NOTE: not kept: it lends its thread while it waits, no longer
             self.lane = workers.Lane(self.host._pool(self.budget), held=held)
             ctx = _current.context.get(None)
             if ctx is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import typing as t
 from contextvars import Context
 
@@ -35,11 +36,16 @@ class Waiter:
         self._event.set()
 
     def __await__(self) -> t.Generator[t.Any, None, t.Any]:
-        with anyio.CancelScope(shield=True):  # noqa: ASYNC100 - what it shields is awaited below
-            yield from self._event.wait().__await__()
+        yield from self._event.wait().__await__()
         if self._error is not None:
             raise self._error
         return self._result
+
+
+async def shielded(waiter: t.Any) -> t.Any:
+    """Await a waiter through the cancellation of the scopes around, if not that of the task."""
+    with anyio.CancelScope(shield=True):
+        return await waiter
 
 
 class Loop:
@@ -47,6 +53,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.is_asyncio = not _on_trio()
+        self._thread = threading.get_ident()
         if self.is_asyncio:
             loop = asyncio.get_running_loop()
             self.key: t.Any = loop
@@ -60,6 +67,10 @@ class Loop:
             self.call_soon = self.key.run_sync_soon
             self.call_later = lambda _delay, func: func()
             self.waiter = Waiter
+
+    def is_running_here(self) -> bool:
+        """Whether this is the event loop that runs in the calling thread."""
+        return threading.get_ident() == self._thread
 
     def spawn(
         self,

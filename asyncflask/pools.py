@@ -71,10 +71,18 @@ class Pool:
         while the loop works for it, or while it waits for its client, is not at work.
     :param queue_limit: how many requests may wait for a thread or keep one without using it
         (`SYNC_QUEUE_LIMIT`).
+    :param prepare: called in each thread at its start.
     """
 
-    def __init__(self, loop: Loop, limit: int = 40, queue_limit: int = 1000) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        limit: int = 40,
+        queue_limit: int = 1000,
+        prepare: t.Callable[[], None] | None = None,
+    ) -> None:
         self.loop, self.limit, self.queue_limit = loop, limit, queue_limit
+        self._prepare = prepare
         self.rejected = 0
         self.closed = False
         self._queue: deque[Work] = deque()
@@ -151,6 +159,8 @@ class Pool:
     def _live(self) -> None:
         """The life of one worker thread."""
         wakeup = make_wakeup()
+        if self._prepare is not None:
+            self._prepare()
         try:
             while (work := self._next(wakeup)) is not None:
                 work.perform()

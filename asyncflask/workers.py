@@ -11,19 +11,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import threading
 import typing as t
 from contextlib import contextmanager
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from queue import SimpleQueue
 
+import anyio
+
+from . import from_thread, greenlets
 from .exceptions import LoopCancelled
+from .loops import shielded
 from .pools import Pool
 
 _missing: t.Any = object()
-_thread = threading.local()
+
+#: The lane whose work a thread does, by the thread's identity; under gevent, by the greenlet's. (A
+#: `threading.local` would be one for all greenlets, where it was made before gevent's patching.)
+_lanes: dict[int, Lane] = {}
 
 
 def carry_over(source: Context) -> None:
@@ -43,7 +49,7 @@ class Job:
     ) -> None:
         self.lane, self.func, self.args, self.context = lane, func, args, context
         self.waiter = lane.pool.loop.waiter()
-        self.nested = lane._nested > 0
+        self.nested = lane._depth > 0
         self.over = False
         self.result: t.Any = None
         self.error: BaseException | None = None
@@ -75,24 +81,50 @@ class Job:
 
     async def outcome(self) -> t.Any:
         """Wait for the call's result, through cancellation, which is raised afterwards."""
-        cancelled: asyncio.CancelledError | None = None
-        while True:
-            waiter = self.waiter
+        try:
+            return await self.waiter
+        except anyio.get_cancelled_exc_class() as cancelled:
+            self.lane.interrupt(once=self.nested)
+            await self._outcome_of_cancelled()
+            raise cancelled from None
+
+    async def _outcome_of_cancelled(self) -> None:
+        """Wait until the call is over, however often it is cancelled."""
+        while not self.over:
+            self.waiter = self.lane.pool.loop.waiter()
             try:
-                result = await waiter
-            except asyncio.CancelledError as error:
-                if not waiter.cancelled():
-                    raise
-                if cancelled is None:
-                    self.lane.interrupt(once=self.nested)
-                cancelled = error
-                self.waiter = self.lane.pool.loop.waiter()
-                if self.over:
-                    self.settle()
-            else:
-                if cancelled is not None:
-                    raise cancelled
-                return result
+                await shielded(self.waiter)
+            except (anyio.get_cancelled_exc_class(), LoopCancelled):
+                continue
+
+
+class Call:
+    """A coroutine that a lane's thread waits for, doing the sync work that is asked for meanwhile.
+
+    :param lane: the lane.
+    :param jobs: where its thread gets work from while it waits.
+    """
+
+    __slots__ = ("error", "jobs", "known", "lane", "open", "result")
+
+    def __init__(self, lane: Lane, jobs: greenlets.Queue[t.Any]) -> None:
+        self.lane, self.jobs = lane, jobs
+        self.open = True  # on the loop: whether work that is started now is still done
+        self.known = False  # in the thread: whether the outcome has been seen
+        self.result: t.Any = None
+        self.error: BaseException | None = None
+
+    def done(self, result: t.Any, error: BaseException | None) -> None:
+        """Give the thread the outcome, once, after the work begun before; on the loop."""
+        if not self.open:
+            return
+        self.open = False
+        self.result, self.error = result, error
+        self.jobs.put(self)
+
+
+#: The call whose coroutine runs here, or started what runs here.
+_awaited: ContextVar[Call | None] = ContextVar("asyncflask.awaited", default=None)
 
 
 class Lane:
@@ -103,15 +135,16 @@ class Lane:
         `hold` while it runs.
     """
 
-    __slots__ = ("_cancel", "_interrupted", "_jobs", "_nested", "_shielded", "held", "pool")
+    __slots__ = ("_cancel", "_depth", "_jobs", "_shielded", "held", "interrupted", "pool")
 
     def __init__(self, pool: Pool, *, held: bool = False) -> None:
         self.pool = pool
         self.held = held
-        self._jobs: SimpleQueue[Job | None] | None = None
-        self._nested = 0
+        self.interrupted = False  # whether nobody waits for its work any more
+        self._jobs: greenlets.Queue[t.Any] | None = None
+        self._depth = 0
         self._cancel: t.Callable[[], t.Any] | None = None
-        self._interrupted = self._shielded = False
+        self._shielded = False
 
     def hold(self) -> None:
         """Keep the thread after the piece of work that calls this."""
@@ -141,33 +174,39 @@ class Lane:
 
     def serve(self, job: Job | None) -> None:
         """Do this lane's work in the calling thread until it is released."""
-        _thread.lane = self
+        here = threading.get_ident()
+        _lanes[here] = self
         while job is not None:
             self._do(job)
             jobs = self._jobs
-            job = None if jobs is None else self._parked(jobs)
-        _thread.lane = None
+            job = None if jobs is None else self._next(jobs)
+        del _lanes[here]
 
     @contextmanager
     def adopting_thread(self) -> t.Iterator[None]:
         """Make the calling thread this lane's for the time of a block."""
-        previous, _thread.lane = current(), self
+        here, previous = threading.get_ident(), current()
+        _lanes[here] = self
         try:
             yield
         finally:
-            _thread.lane = previous
+            if previous is None:
+                del _lanes[here]
+            else:
+                _lanes[here] = previous
 
-    def _parked(self, jobs: SimpleQueue[Job | None]) -> Job | None:
+    def _next(self, jobs: greenlets.Queue[t.Any]) -> Job | None:
+        """Wait for the next job; None for the word to let the thread go."""
         self.pool.hold(1)
         try:
-            return jobs.get()
+            return t.cast("Job | None", jobs.get())
         finally:
             self.pool.hold(-1)
 
     def _do(self, job: Job) -> None:
         job.run()
-        if not self._nested:  # the queue for the next job stands before this outcome is known
-            self._jobs = (self._jobs or SimpleQueue()) if self.held else None
+        if not self._depth:  # the queue for the next job stands before this outcome is known
+            self._jobs = (self._jobs or greenlets.make_queue()) if self.held else None
         self.pool.post(job.settle)
 
     def release(self) -> None:
@@ -184,34 +223,35 @@ class Lane:
 
         :raises LoopCancelled: if the loop cancels it.
         """
-        outer, self._jobs = self._jobs, SimpleQueue()
-        jobs, outcome, context = self._jobs, [None, None], copy_context()
-
-        async def call() -> t.Any:
-            return await func(*args, **kwargs)
-
-        def done(result: t.Any, error: BaseException | None) -> None:
-            outcome[:] = [result, error]  # type: ignore[list-item]
-            jobs.put(None)
-
-        before = self._cancel
-        self._nested += 1
+        outer, before, around = self._jobs, self._cancel, _awaited.get()
+        jobs = self._jobs = greenlets.make_queue() if outer is None else outer
+        call, context = Call(self, jobs), copy_context()
+        context.run(_awaited.set, call)
+        self._depth += 1
         try:
-            self.pool.loop.call_soon(partial(self._spawn, call, context, done))
-            while (job := jobs.get()) is not None:
-                self._do(job)
+            coroutine = partial(_await, func, args, kwargs)
+            self.pool.loop.call_soon(partial(self._spawn, coroutine, context, call.done))
+            while not call.known:
+                self._take(jobs.get())
         finally:
-            self._nested -= 1
+            self._depth -= 1
             self._jobs, self._cancel = outer, before
         carry_over(context)
-        result, error = outcome
-        if error is not None:
-            raise t.cast("BaseException", error)
-        return result
+        _awaited.set(around)
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def _take(self, item: Job | Call | None) -> None:
+        """Do a piece of work, or note that a call is over: this depth's, or one further out."""
+        if isinstance(item, Job):
+            self._do(item)
+        elif item is not None:
+            item.known = True
 
     def _spawn(self, call: t.Any, context: Context, done: t.Any) -> None:
         """Start what the lane's thread waits for; on the loop."""
-        if self._interrupted and not self._shielded:
+        if self.interrupted and not self._shielded:
             done(None, LoopCancelled("What this code would wait for is not wanted any more."))
             return
         try:
@@ -225,7 +265,7 @@ class Lane:
         :param once: only what it waits for now. Otherwise whatever it will wait for, too, up to
             its `shield`.
         """
-        self._interrupted = self._interrupted or not once
+        self.interrupted = self.interrupted or not once
         if self._cancel is not None and not self._shielded:
             self._cancel()
 
@@ -234,6 +274,43 @@ class Lane:
         self._shielded = True
 
 
+async def _await(
+    func: t.Callable[..., t.Awaitable[t.Any]], args: tuple[t.Any, ...], kwargs: dict[str, t.Any]
+) -> t.Any:
+    return await func(*args, **kwargs)
+
+
 def current() -> Lane | None:
     """Return the lane whose work the calling thread does, or None."""
-    return getattr(_thread, "lane", None)
+    return _lanes.get(threading.get_ident())
+
+
+def waiting() -> Lane | None:
+    """Return the lane whose thread waits for the coroutine that runs here, or None.
+
+    Sync code that the coroutine needs belongs there: any other thread might never be free, if those
+    that could be wait like this one. A task that the coroutine leaves behind has to look elsewhere.
+    """
+    call = _awaited.get()
+    if call is None or not call.open:
+        return None
+    lane = call.lane
+    return lane if lane.pool.loop.is_running_here() or current() is lane else None
+
+
+def prepare_thread() -> None:
+    """Make `anyio.from_thread` work in the calling thread, one of a pool's, through its lanes."""
+    from_thread.enable(_call_async, _check_cancelled)
+
+
+def _call_async(func: t.Callable[..., t.Awaitable[t.Any]], *args: t.Any) -> t.Any:
+    return t.cast("Lane", current()).call_async(func, *args)
+
+
+def _check_cancelled() -> None:
+    if t.cast("Lane", current()).interrupted:
+        raise LoopCancelled("Nobody waits any more for what this code does.")
+
+
+if hasattr(os, "register_at_fork"):  # a child's one thread waits for no loop of its parent's
+    os.register_at_fork(after_in_child=_lanes.clear)

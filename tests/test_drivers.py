@@ -125,7 +125,7 @@ async def test_the_loop_driver_awaits_here_and_sends_plain_functions_to_one_thre
     assert await driver.call(thread_of_loop) == thread()
     assert await driver.call(thread) == await driver.call(thread) != thread()
     driver.close()
-    await app._pools.close()
+    await app._budgets.close()
 
 
 async def test_a_handler_finds_the_error_that_it_handles() -> None:
@@ -146,4 +146,4 @@ async def test_a_handler_finds_the_error_that_it_handles() -> None:
         assert await loop_driver.call_handling(error, async_handler) is error
         assert drive(thread_driver.call_handling(error, sync_handler)) is error
     loop_driver.close()
-    await app._pools.close()
+    await app._budgets.close()

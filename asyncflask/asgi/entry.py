@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import lifespan
+from . import lifespan, mounts
 from .bridge import BridgedExchange
 from .http import Exchange
 
@@ -19,11 +19,15 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     :raises RuntimeError: if the connection is of a kind that is not known.
     """
     kind = scope["type"]
+    if app._mounts is not None and kind != "lifespan":
+        mounted = mounts.serve(app, scope, receive, send)
+        if mounted is not None:
+            return mounted
     if kind == "http":
         exchange = BridgedExchange if app._wraps_wsgi else Exchange
         return exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
-        return lifespan.serve(app, receive, send)
+        return lifespan.serve(app, scope, receive, send)
     if kind == "websocket":
         # NOTE: closed before it is accepted: the client gets 403 (ASGI websocket spec).
         return send({"type": "websocket.close", "code": 1000, "reason": ""})

@@ -1,23 +1,130 @@
-"""The lifespan protocol: start-up and shutdown of the app in one server process."""
+"""The lifespan of an app in one server process: what is entered at start-up, left at shutdown.
+
+It is a list of async context managers, entered in order and left in reverse: the worker threads,
+then the lifespan of each mounted ASGI app. The apps run in tasks of one group, which belongs to the
+server's call of the app: when that is cancelled, so are they, and nothing outlives it.
+"""
 
 from __future__ import annotations
 
 import typing as t
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..hosting import Hosting, LifespanFailed
+from ..mounts import STATES, Mount
 
 Message = t.MutableMapping[str, t.Any]
+Receive = t.Callable[[], t.Awaitable[Message]]
+Send = t.Callable[[Message], t.Awaitable[None]]
 
 
-async def serve(
-    app: t.Any,
-    receive: t.Callable[[], t.Awaitable[Message]],
-    send: t.Callable[[Message], t.Awaitable[None]],
+async def serve(app: t.Any, *connection: t.Any) -> None:
+    """Start up and shut down as the server says.
+
+    :raises Exception: what made either fail, after the server has been told of it.
+    """
+    scope, receive, send = connection if len(connection) == 3 else ({}, *connection)
+    error: Exception | None = None
+    async with anyio.create_task_group() as group:
+        try:
+            await _live(_parts(app, scope, group), receive, send)
+        except Exception as raised:  # NOTE: raised below, so that no group wraps it
+            error = raised
+        group.cancel_scope.cancel()
+    if error is not None:
+        raise error
+
+
+async def _live(
+    parts: t.Iterable[AbstractAsyncContextManager[t.Any]], receive: Receive, send: Send
 ) -> None:
-    """Answer the server's lifespan messages; at shutdown, end the worker threads."""
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
+    stage = "startup"
+    await receive()
+    try:
+        async with AsyncExitStack() as entered:
+            for part in parts:
+                await entered.enter_async_context(part)
+            stage = "shutdown"
             await send({"type": "lifespan.startup.complete"})
-        else:
-            await app._pools.close()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
+            await receive()
+    except Exception as error:
+        await send({"type": f"lifespan.{stage}.failed", "message": _told(error)})
+        raise
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def _told(error: BaseException) -> str:
+    """Return what failed, first things first: every part is left, whichever failed before."""
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        kind = "" if isinstance(seen, LifespanFailed) else f"{type(seen).__name__}: "
+        lines.append(f"{kind}{seen}")
+        seen = seen.__context__ if isinstance(seen.__context__, LifespanFailed) else None
+    return "\n".join(reversed(lines))
+
+
+def _parts(
+    app: t.Any, scope: Message, group: TaskGroup
+) -> t.Iterator[AbstractAsyncContextManager[t.Any]]:
+    """Yield what the app's lifespan consists of, in the order of starting."""
+    yield _threads(app)
+    state = scope.get("state")
+    states: dict[str, t.Any] = {}
+    if state is not None:
+        state[STATES] = states
+    served: dict[int, t.Any] = {}
+    for mount in getattr(app, "_mounts", None) or ():
+        if "asgi" not in mount.protocols:
+            continue
+        if id(mount.app) not in served:  # one app at two prefixes has one lifespan
+            served[id(mount.app)] = None if state is None else _without_states(state)
+            yield _Mounted(app, mount, served[id(mount.app)], group)
+        states[mount.prefix] = served[id(mount.app)]
+
+
+def _without_states(state: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {key: value for key, value in state.items() if key != STATES}
+
+
+@asynccontextmanager
+async def _threads(app: t.Any) -> t.AsyncIterator[None]:
+    """End the worker threads in the end, however it comes."""
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app._budgets.close()
+
+
+class _Mounted:
+    """The lifespan of a mounted app, in a task of the group."""
+
+    def __init__(
+        self, host: t.Any, mount: Mount, state: dict[str, t.Any] | None, group: TaskGroup
+    ) -> None:
+        self._host, self._group = host, group
+        self._hosting = Hosting(mount.app, f"The app mounted at {mount.prefix!r}", state)
+
+    async def __aenter__(self) -> None:
+        hosting = self._hosting
+        self._group.start_soon(hosting.run)
+        supported = await hosting.startup()
+        if not supported and hosting.began and hosting.error is not None:
+            self._host.logger.warning(
+                f"{hosting.what} raised when it was told to start, and is taken for one that knows"
+                " no lifespan. One that does says so, with 'lifespan.startup.failed'.",
+                exc_info=hosting.error,
+            )
+
+    async def __aexit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> None:
+        if error is not None and not isinstance(error, Exception):
+            return  # it is cancelled with the group
+        try:
+            await self._hosting.shutdown()
+        except LifespanFailed as failure:
+            failure.__context__ = error  # the exit stack chains what is raised only sometimes
+            raise

@@ -19,7 +19,7 @@ from werkzeug.wsgi import get_path_info
 
 from .. import _current, json
 from ..debughelpers import attach_enctype_error_multidict
-from .scope import environ_from_scope, joined_headers, notable_headers
+from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -114,10 +114,8 @@ class Request(RequestBase):
             made.scope, made._body = scope, body
             return made
         self = cls.__new__(cls)
-        root_path, path = scope.get("root_path", ""), scope["path"]
-        if root_path:
-            root_path = root_path.rstrip("/")
-            path = path.removeprefix(root_path)
+        root_path = scope.get("root_path", "").rstrip("/")
+        path = path_below_root(scope) if root_path else scope["path"]
         client = scope.get("client")
         self.__dict__.update(
             scope=scope,
@@ -188,8 +186,7 @@ class Request(RequestBase):
         """The path as it was sent, below `root_path`: `path` with doubled slashes still in it."""
         if self.scope is None:
             return get_path_info(self.environ)
-        path: str = self.scope["path"]
-        return path.removeprefix(self.root_path) if self.root_path else path
+        return path_below_root(self.scope)
 
     def may_have_cookie(self, name: str) -> bool:
         """Whether a cookie of this name may have been sent: False is certain, True is not."""

@@ -86,6 +86,17 @@ def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
         yield name, ("; " if name == "cookie" else ",").join(values)
 
 
+def path_below_root(scope: t.Mapping[str, t.Any]) -> str:
+    """Return a connection's path without its `root_path`.
+
+    Middleware that sets `root_path` mostly leaves `path` alone; it is taken to be below it then.
+    """
+    root_path, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+    if root_path and (path == root_path or path.startswith(root_path + "/")):
+        return t.cast("str", path[len(root_path) :])
+    return t.cast("str", path)
+
+
 def environ_from_scope(scope: t.Mapping[str, t.Any], body: t.Any) -> WSGIEnvironment:
     """Make a WSGI environ from an ASGI http scope.
 
@@ -93,7 +104,7 @@ def environ_from_scope(scope: t.Mapping[str, t.Any], body: t.Any) -> WSGIEnviron
     :param body: what ``wsgi.input`` shall be: a file that ends where the body ends.
     """
     root_path = scope.get("root_path", "").rstrip("/")
-    path = scope["path"].removeprefix(root_path) if root_path else scope["path"]
+    path = path_below_root(scope)
     server = scope.get("server") or ("localhost", 80)
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],

@@ -70,7 +70,7 @@ async def app() -> AsyncIterator[Flask]:
     app = Flask("http")
     app.secret_key = "k"
     yield app
-    await app._pools.close()
+    await app._budgets.close()
 
 
 def part(body: bytes, more: bool = False) -> Message:
