@@ -6,26 +6,22 @@ import os
 import typing as t
 import weakref
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, budgets, cli, defaults, mounts, pools, serving, workers
-from .calling import AppType, call_app, serve_asgi
+from . import _current, asgi, budgets, cli, deciding, defaults, mounts, pools, serving, workers
+from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
-from .dispatch.steps import OVERRIDABLE, find_overridden
 from .helpers import get_flashed_messages, send_from_directory
-from .json.provider import DefaultJSONProvider
-from .overridable import OverridableSteps
-from .routing import Map, Matcher, Rule, has_custom_converters
+from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response
-from .wrappers.scope import is_plain_host
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
@@ -34,7 +30,7 @@ if t.TYPE_CHECKING:
 _unset: t.Any = object()
 
 
-class Flask(OverridableSteps, metaclass=AppType):
+class Flask(deciding.Deciding, metaclass=AppType):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -61,9 +57,6 @@ class Flask(OverridableSteps, metaclass=AppType):
     url_rule_class = Rule
     url_map_class = Map
     url_map: Map
-
-    #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
-    _wsgi_call: t.Callable[..., t.Any] | None = None
 
     #: The apps mounted in this one; None as long as there are none.
     _mounts: mounts.Mounts | None = None
@@ -93,6 +86,7 @@ class Flask(OverridableSteps, metaclass=AppType):
             instance_relative_config=instance_relative_config,
             root_path=root_path,
         )
+        apps.add(self)
         self._budgets = budgets.Budgets()
         self.cli = cli.AppGroup()
         self.cli.name = self.name
@@ -117,72 +111,6 @@ class Flask(OverridableSteps, metaclass=AppType):
 
         rule = f"{self.static_url_path}/<path:filename>"
         self.add_url_rule(rule, endpoint="static", host=static_host, view_func=static)
-
-    def __setattr__(self, name: str, value: t.Any) -> None:
-        super().__setattr__(name, value)
-        self._forget(name)
-
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        self._forget(name)
-
-    def _forget(self, name: str) -> None:
-        """Drop what was derived from an attribute that may have changed."""
-        if name in _DECIDING:
-            for derived in ("_overridden", "_answers_plainly", "_matcher"):
-                self.__dict__.pop(derived, None)
-
-    @cached_property
-    def _overridden(self) -> frozenset[str]:
-        """The steps of the pipeline that a subclass or this instance overrides."""
-        return find_overridden(self, _OWN)
-
-    @cached_property
-    def _answers_plainly(self) -> bool:
-        """Whether nothing of this app's own has a say in what a plain value becomes."""
-        return (
-            not self._overridden
-            and self.response_class is Response
-            and type(self.json) is DefaultJSONProvider
-            and type(self.session_interface) is SecureCookieSessionInterface
-        )
-
-    @property
-    def _wraps_wsgi(self) -> bool:
-        """Whether WSGI middleware was put around the app, or a subclass has its own entry."""
-        return (
-            "wsgi_app" in self.__dict__
-            or type(self).wsgi_app is not _OWN["wsgi_app"]
-            or type(self)._wsgi_call is not None
-        )
-
-    @cached_property
-    def _converts_in_thread(self) -> bool:
-        """Whether matching a URL may run code that blocks."""
-        return has_custom_converters(self.url_map)
-
-    @cached_property
-    def _matcher(self) -> Matcher | None:
-        """The compiled matcher, unless something decides that werkzeug's own is needed."""
-        own = type(self).create_url_adapter is _OWN["create_url_adapter"]
-        simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
-        return Matcher(self.url_map) if simple else None
-
-    def _match_simply(self, ctx: AppContext) -> bool:
-        """Match a request's URL with the compiled matcher; False if it must be done in full."""
-        matcher = self._matcher
-        if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
-            return False
-        if matcher.changes != self.url_map.changes:
-            matcher = self._matcher = Matcher(self.url_map)
-        request = ctx.request
-        if not all(map(is_plain_host, request.notable.get(b"host", ()))):
-            return False
-        found = matcher.match(request.path_info, request.method)
-        if found is None or type(ctx).match_request is not AppContext.match_request:
-            return False
-        request.url_rule, request.view_args = found
-        return True
 
     def _pool(self, kind: str = budgets.HANDLERS) -> pools.Pool:
         """Return the running event loop's worker threads for a kind of work."""
@@ -419,6 +347,8 @@ class Flask(OverridableSteps, metaclass=AppType):
 
     def __call__(self, *args: t.Any) -> t.Any:
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
+        if len(args) == 3 and self._asgi_is_own:
+            return asgi.serve(self, *args)
         return call_app(self, args)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
@@ -428,8 +358,4 @@ class Flask(OverridableSteps, metaclass=AppType):
         await teardown.end(ctx, driver, error)
 
 
-#: The methods as they are here, to tell what a subclass, an instance or a patch overrides.
-_DECIDING = frozenset(
-    {*OVERRIDABLE, "create_url_adapter", "json", "response_class", "session_interface", "url_map"}
-)
-_OWN = {name: getattr(Flask, name) for name in (*OVERRIDABLE, "create_url_adapter", "wsgi_app")}
+Flask._own = {name: getattr(Flask, name) for name in deciding.METHODS}

@@ -12,6 +12,10 @@ from .drivers import is_async
 _CALLED = "asyncflask.called"
 
 
+#: The apps there are, which hear of changes of their class.
+apps: weakref.WeakSet[t.Any] = weakref.WeakSet()
+
+
 class AppType(ABCMeta):
     """The type of app classes: keeps an app callable as ASGI whatever is put in its ``__call__``.
 
@@ -30,6 +34,8 @@ class AppType(ABCMeta):
         if name == "__call__" and not is_async(value):
             name = "_wsgi_call"
         super().__setattr__(name, value)
+        for app in [*apps]:  # what was decided by the class's attributes
+            app._forget(name)
 
 
 def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:

@@ -132,6 +132,12 @@ class AppContext:
     #: Whether what a view returned may be sent without a response object.
     allows_plain = False
 
+    #: What `after_this_request` registered, if it did.
+    after_functions: list[ft.AfterRequestCallable[t.Any]] | None = None
+
+    #: The view, if it is all that is to be called for the request before there is a response.
+    lonely_view: t.Callable[..., t.Any] | None = None
+
     @cached_property
     def g(self) -> _AppCtxGlobals:
         """The namespace that `asyncflask.g` reads; made when it is first asked for."""
@@ -142,9 +148,11 @@ class AppContext:
     def _cv_tokens(self) -> list[tuple[Token[t.Any], AppContext | None]]:
         return []
 
-    @cached_property
+    @property
     def _after_request_functions(self) -> list[ft.AfterRequestCallable[t.Any]]:
-        return []
+        if self.after_functions is None:
+            self.after_functions = []
+        return self.after_functions
 
     @cached_property
     def url_adapter(self) -> MapAdapter | None:
@@ -216,7 +224,8 @@ class AppContext:
 
     def forget_errors(self) -> None:
         """Let go of errors whose frames refer to this context, which would be a circle."""
-        self.error = None
+        if self.error is not None:
+            self.error = None
         missed = None if self._request is None else self._request.routing_exception
         if missed is not None:
             missed.__traceback__ = None

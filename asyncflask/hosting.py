@@ -28,12 +28,8 @@ _PHASES = {
 }
 
 
-#: Seconds that an app gets to return after its last word. One that listens on is ended then.
-GRACE = 1.0
-
-
-class LifespanFailed(RuntimeError):
-    """Raised when an app failed to start or to shut down; carries what the app said of it."""
+class LifespanError(RuntimeError):
+    """Raised when an app fails to start or to shut down; carries what the app said of it."""
 
 
 class Hosting:
@@ -42,10 +38,11 @@ class Hosting:
     :param app: the ASGI app.
     :param what: what to call it in messages.
     :param state: what the app finds as the lifespan's state; None if there is none to be had.
+    :param grace: seconds that the app gets to return after its last word.
     """
 
-    def __init__(self, app: t.Any, what: str, state: dict[str, t.Any] | None) -> None:
-        self.app, self.what, self.state = app, what, state
+    def __init__(self, app: t.Any, what: str, state: dict[str, t.Any] | None, grace: float) -> None:
+        self.app, self.what, self.state, self.grace = app, what, state, grace
         #: What the app raised.
         self.error: Exception | None = None
         #: Set when the app has returned or raised.
@@ -53,13 +50,19 @@ class Hosting:
         self._phase = "starting"
         self._message = ""
         self._taken = 0  # messages that the app has received
+        self._foreign = False  # it answered as if this were no lifespan at all
         self._settled = anyio.Event()  # the phase is no longer "starting", or no longer "stopping"
         self._stopping = anyio.Event()
 
     @property
     def began(self) -> bool:
-        """Whether the app has taken the word to start."""
-        return self._taken > 0
+        """Whether the app has taken the word to start, and not for a request."""
+        return self._taken > 0 and not self._foreign
+
+    @property
+    def serving(self) -> bool:
+        """Whether the app has started, and has not been told to shut down."""
+        return self._phase == "serving"
 
     async def run(self) -> None:
         """Run the app, from its start to its end."""
@@ -80,37 +83,38 @@ class Hosting:
     async def startup(self) -> bool:
         """Wait until the app can take requests; False if it knows nothing of lifespans.
 
-        :raises LifespanFailed: if it says that it failed to start.
+        :raises LifespanError: if it says that it failed to start.
         """
         await self._settled.wait()
         if self._phase == "failed":
             await self._last_words()
-            raise self._failure("start")
-        return self._phase == "serving"
+            raise self.failure("startup")
+        return self.serving
 
     async def shutdown(self) -> None:
         """Tell the app that it is over, and wait until it says that it is done.
 
-        :raises LifespanFailed: if it says that it failed, or has raised since it started.
+        :raises LifespanError: if it says that it failed, or has raised since it started.
         """
-        if self._phase == "serving" and not self.ended.is_set():
+        if self.serving and not self.ended.is_set():
             self._phase, self._settled = "stopping", anyio.Event()
             self._stopping.set()
             await self._settled.wait()
             await self._last_words()
         if self._phase == "failed" or (self._phase != "starting" and self.error is not None):
-            raise self._failure("shut down")
+            raise self.failure("shutdown")
 
     async def _last_words(self) -> None:
         """Wait until the app has returned, or raised what it failed with."""
-        with anyio.move_on_after(GRACE):
+        with anyio.move_on_after(self.grace):
             await self.ended.wait()
 
-    def _failure(self, verb: str) -> LifespanFailed:
+    def failure(self, stage: str) -> LifespanError:
+        """Return the error that says why the app failed."""
         error, reason = self.error, self._message.strip()
         if not reason and error is not None:
             reason = f"{type(error).__name__}: {error}"
-        failure = LifespanFailed(f"{self.what} failed to {verb}: {reason or 'it did not say why.'}")
+        failure = LifespanError(f"{self.what}: {stage} failed: {reason or 'no reason was given'}")
         failure.__cause__ = error
         return failure
 
@@ -126,6 +130,7 @@ class Hosting:
     async def _send(self, message: Message) -> None:
         step = (self._phase, message["type"])
         if step not in _PHASES:
+            self._foreign = not message["type"].startswith("lifespan.")
             raise RuntimeError(
                 f"{self.what} sent {message['type']!r} while its lifespan was {self._phase!r}."
                 f" Expected here: {[kind for phase, kind in _PHASES if phase == self._phase]}."

@@ -7,6 +7,7 @@ import sys
 import threading
 import typing as t
 from contextvars import Context
+from functools import partial
 
 import anyio
 
@@ -58,6 +59,7 @@ class Loop:
             loop = asyncio.get_running_loop()
             self.key: t.Any = loop
             self.call_soon: t.Callable[..., t.Any] = loop.call_soon_threadsafe
+            self.call_next: t.Callable[..., t.Any] = loop.call_soon
             self.call_later: t.Callable[..., t.Any] = loop.call_later
             self.waiter: t.Callable[[], t.Any] = loop.create_future
         else:
@@ -65,7 +67,8 @@ class Loop:
 
             self.key = trio.lowlevel.current_trio_token()
             self.call_soon = self.key.run_sync_soon
-            self.call_later = lambda _delay, func: func()
+            self.call_later = partial(trio.lowlevel.spawn_system_task, _call_after)
+            self.call_next = lambda func: func()
             self.waiter = Waiter
 
     def is_running_here(self) -> bool:
@@ -115,6 +118,11 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+async def _call_after(seconds: float, func: t.Callable[[], None]) -> None:
+    await anyio.sleep(seconds)
+    func()
 
 
 _running: set[asyncio.Task[None]] = set()  # the loop itself keeps only weak references

@@ -66,7 +66,7 @@ class Mount:
         return made
 
     def _state(self, state: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Return a copy of the lifespan's state for one connection: what is around, then its own."""
+        """Return a copy of the lifespan's state for one connection, with what is this app's own."""
         copied = dict(state)
         copied.update(copied.pop(STATES, {}).get(self.prefix) or {})
         return copied
@@ -85,7 +85,7 @@ class Mounts:
 
     def __init__(self) -> None:
         self._mounts: list[Mount] = []
-        self._longest_first: list[Mount] = []
+        self._by_first_segment: dict[str, list[Mount]] = {}  # in each, the longest prefix first
 
     def __iter__(self) -> t.Iterator[Mount]:
         return iter(self._mounts)
@@ -99,11 +99,13 @@ class Mounts:
             if other.prefix == mount.prefix:
                 raise ValueError(f"{mount.prefix!r} is taken already, by {other.app!r}.")
         self._mounts.append(mount)
-        self._longest_first = sorted(self._mounts, key=lambda each: -len(each.prefix))
+        alike = self._by_first_segment.setdefault(_first_segment(mount.prefix), [])
+        alike.append(mount)
+        alike.sort(key=lambda each: -len(each.prefix))
 
     def find(self, path: str) -> Mount | None:
         """Return the mount with the longest prefix of a decoded path, in whole segments."""
-        for mount in self._longest_first:
+        for mount in self._by_first_segment.get(_first_segment(path), ()):
             if mount.takes(path):
                 return mount
         return None
@@ -115,6 +117,10 @@ class Mounts:
     def for_environ(self, environ: WSGIEnvironment) -> Mount | None:
         """Return the mount that a WSGI request is for."""
         return self.find(environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace"))
+
+
+def _first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]
 
 
 def mount(host: t.Any, prefix: str, app: t.Any, name: str | None, protocol: str | None) -> None:

@@ -89,8 +89,9 @@ class Pool:
         self._idle: list[Wakeup] = []
         self._threads: set[threading.Thread] = set()
         self._finished: deque[t.Callable[[], None]] = deque()
-        self._awake = self._watching = False
+        self._awake = self._watching = self._waking = False
         self._held = 0
+        self._submitted = self._watched = 0
         self._lock = threading.Lock()
 
     @property
@@ -121,11 +122,23 @@ class Pool:
             )
 
     def submit(self, work: Work) -> None:
-        """Have any thread do `work`; on the loop."""
-        follows = bool(self._queue)
+        """Have any thread do `work`; on the loop.
+
+        PERF: a thread is woken once the loop has nothing more to do in this round. Woken at once,
+        it would take turns with the loop, piece by piece: 24 us each with 32 in flight, not 5.
+        """
         self._queue.append(work)
-        # A thread has been woken for what stands before it, and takes this too, if it is quick.
-        if follows or not (self._wake_one() or (not self._threads and self._start_one())):
+        self._submitted += 1
+        if not self._waking:
+            self._waking = True
+            self.loop.call_next(self._wake)
+
+    def _wake(self) -> None:
+        """Wake a thread; it takes all that waits, if that is quick. If not, `_relieve` comes."""
+        self._waking = False
+        if not self._queue:
+            return
+        if not (self._wake_one() or (not self._threads and self._start_one())) or len(self._queue) > 1:
             self._watch()
 
     def _wake_one(self) -> bool:
@@ -145,16 +158,22 @@ class Pool:
         return True
 
     def _watch(self) -> None:
+        """Come back for what waits now."""
         if not self._watching:
             self._watching = True
+            self._watched = self._submitted
             self.loop.call_later(PATIENCE, self._relieve)
 
     def _relieve(self) -> None:
-        """Find threads for what still waits."""
+        """Find threads for what has waited since `_watch`."""
         self._watching = False
-        for _ in range(len(self._queue)):
+        waiting = len(self._queue)
+        taken = self._submitted - waiting
+        for _ in range(self._watched - taken):
             if not (self._wake_one() or self._start_one()):
                 return
+        if waiting:
+            self._watch()
 
     def _live(self) -> None:
         """The life of one worker thread."""
@@ -169,7 +188,7 @@ class Pool:
             wakeup.close()
             self._threads.discard(threading.current_thread())
             if self._queue:  # it came when this was counted as a thread, and would not be one
-                self.post(self._relieve)
+                self.post(self._watch)
 
     def _next(self, wakeup: Wakeup) -> Work | None:
         """Return what to do next; None at the end of the thread's life."""
@@ -217,7 +236,7 @@ class Pool:
         with self._lock:
             self._held += change
         if change > 0 and self._queue:
-            self.post(self._relieve)
+            self.post(self._watch)
 
     def close(self) -> None:
         """Have the threads end when they have nothing more to do; from a thread that may block."""

@@ -73,6 +73,7 @@ def by_werkzeug(url_map: WerkzeugMap, path: str, method: str) -> t.Any:
     return rule.endpoint, rule.rule, args
 
 
+@pytest.mark.time_limit(120)
 @settings(max_examples=1500, deadline=None)
 @given(rules(), PATHS, st.sampled_from(["GET", "HEAD", "POST", "PUT"]))
 def test_whatever_the_matcher_answers_werkzeug_answers(

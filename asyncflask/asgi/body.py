@@ -19,6 +19,7 @@ from __future__ import annotations
 import io
 import tempfile
 import typing as t
+from contextvars import Context
 from functools import cached_property
 
 import anyio.to_thread
@@ -26,6 +27,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .. import workers
 from ..wrappers import Request
+from .isolation import InContext
 
 Receive = t.Callable[[], t.Awaitable[t.MutableMapping[str, t.Any]]]
 
@@ -51,10 +53,17 @@ class RequestBody:
 
     :param notable: the values of the headers that say how long it is, by name.
     :param receive: the connection's ``receive``.
+    :param context: the context variables to call it with (see `isolation`).
     """
 
     #: Bytes that may be read; beyond it, 413.
     limit: int | None = None
+
+    #: Bytes that it has by its headers; None if only its end will tell.
+    declared: int | None = 0
+
+    #: Whether all of it has been received.
+    complete = True
 
     #: Whether the client left before the end of the body.
     cut_off = False
@@ -64,10 +73,17 @@ class RequestBody:
     _rest = b""
     _taken = 0
 
-    def __init__(self, notable: t.Mapping[bytes, list[bytes]], receive: Receive) -> None:
-        self._receive = receive
-        self.declared = _declared_length(notable)
-        self.complete = self.declared == 0
+    def __init__(
+        self, notable: t.Mapping[bytes, list[bytes]], receive: Receive, context: Context
+    ) -> None:
+        self._server = receive, context
+        if b"content-length" in notable or b"transfer-encoding" in notable:
+            self.declared = _declared_length(notable)
+            self.complete = self.declared == 0
+
+    @cached_property
+    def _receive(self) -> Receive:
+        return InContext(*self._server)
 
     @cached_property
     def _held(self) -> t.IO[bytes]:
@@ -205,11 +221,8 @@ def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
     """Return how long the body will be; None if only its end tells (RFC 9112 section 6.3)."""
     if b"transfer-encoding" in notable:
         return None
-    length = notable.get(b"content-length", _NO_LENGTH)[-1]
+    length = notable[b"content-length"][-1]
     return int(length) if length.isdigit() else None
-
-
-_NO_LENGTH = [b"0"]
 
 
 async def read_for_loop(request: Request, config: t.Mapping[str, t.Any]) -> None:

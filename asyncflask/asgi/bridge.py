@@ -11,7 +11,6 @@ import typing as t
 from contextvars import copy_context
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 from werkzeug.exceptions import HTTPException
 
@@ -20,9 +19,9 @@ from ..pipes import Pipe
 from ..workers import Lane
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
 from ..wsgi.bridge import FileWrapper, WSGICall
+from .arrivals import Arrivals
 from .body import SMALL_BYTES, RequestBody
 from .http import Exchange, Message, Receive, Send
-from .isolation import InContext
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -62,9 +61,10 @@ class _Bridge:
         self.app, self.wsgi_app, self.scope = app, wsgi_app, scope
         self.receive, self.send = receive, send
         self.notable = notable_headers(scope["headers"])
-        # A worker's coroutine calls it, in the worker's context; `send` is called only from here.
-        self.body = RequestBody(self.notable, InContext(receive, copy_context()))
-        self.started = False
+        self.arrivals = Arrivals(receive)
+        # It is called for the thread, whose context is not the server's; `send` is not.
+        self.body = RequestBody(self.notable, self.arrivals, copy_context())
+        self.started = self.gone = False
 
     async def serve(self) -> None:
         """Call the application and send its response.
@@ -117,29 +117,25 @@ class _Bridge:
         """Send the body as it comes, until its end or until the client leaves."""
         error: Exception | None = None
         async with anyio.create_task_group() as group:
+            group.start_soon(self._abandon_when_gone, call)
             try:
-                await self._send_chunks(call, pipe, group)
+                await self._send_chunks(call, pipe)
             except Exception as raised:  # NOTE: raised below, so that no group wraps it
                 error = raised
             group.cancel_scope.cancel()
-        if error is not None:
-            if not (self.body.cut_off and isinstance(error, OSError)):
-                raise error
-            call.abandon()
+        if error is not None and not (self.gone and isinstance(error, OSError)):
+            raise error
 
-    async def _send_chunks(self, call: WSGICall, pipe: Pipe, group: TaskGroup) -> None:
-        watched = False
+    async def _send_chunks(self, call: WSGICall, pipe: Pipe) -> None:
         while (chunk := await pipe.read()) is not None:
-            if self.body.complete and not watched:  # before that, the application may be reading
-                watched = True
-                group.start_soon(self._abandon_when_gone, call)
             await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
             await checkpoint()  # a `send` that never waits keeps others on the loop waiting
-        if call.complete and not self.body.cut_off:
+        if call.complete and not self.gone:
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _abandon_when_gone(self, call: WSGICall) -> None:
-        await self.body.disconnected()
+        await self.arrivals.departure()
+        self.gone = True
         call.abandon()
 
     async def fail(self, error: Exception) -> None:

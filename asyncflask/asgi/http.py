@@ -8,7 +8,6 @@ the client leaves.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from contextvars import copy_context
 
@@ -19,7 +18,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from .. import _current
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
-from ..dispatch.plan import needs_lane, runs_in_thread
+from ..dispatch.plan import Way, way_of
 from ..dispatch.returns import PLAIN, plain_body
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import LoopCancelled, PipeClosed, QueueFull
@@ -28,9 +27,10 @@ from ..pipes import Pipe
 from ..workers import Lane, carry_over
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
+from ..wrappers.wire import wire_header
 from .body import SMALL_BYTES, RequestBody, read_for_loop
 from .failure import debug_page
-from .isolation import InContext
+from .isolation import called_in
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -47,33 +47,43 @@ class Exchange:
     :param send: its ``send``.
     """
 
+    #: Whether the response has begun.
+    started = False
+
+    #: Whether the whole request runs in its lane's thread.
+    in_thread = False
+
+    _driver: LoopDriver | None = None
+
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
-        self.app, self.scope = app, scope
-        context = copy_context()
-        self._receive, self._send = InContext(receive, context), InContext(send, context)
+        self.app, self.scope, self._receive, self._send = app, scope, receive, send
+        self.entered = copy_context()
         notable = notable_headers(scope["headers"])
-        self.body = RequestBody(notable, self._receive)
-        self.started = False
-        self.driver = LoopDriver(app)
-        self.in_thread = False
-        self.request = app.request_class.from_scope(scope, self.body)
-        self.request.notable = notable
-        self.request.json_module = app.json
-        self.ctx = AppContext(app, request=self.request)
+        self.body = RequestBody(notable, receive, self.entered)
+        request = app.request_class.from_scope(scope, self.body)
+        request.notable, request.json_module = notable, app.json
+        self.request = request
+        self.ctx = AppContext(app, request=request)
         self.ctx.allows_plain = True
-        self.current: AppContext | None = self.ctx
         refused = refusal(scope, notable)
         if refused is not None:
-            self.ctx.matched, self.request.routing_exception = True, refused
+            self.ctx.matched, request.routing_exception = True, refused
+
+    @property
+    def driver(self) -> LoopDriver:
+        """What calls this request's handlers on the loop; made when it is first needed."""
+        if self._driver is None:
+            self._driver = LoopDriver(self.app)
+        return self._driver
 
     async def receive(self) -> Message:
         """Receive a message."""
-        return t.cast("Message", await self._receive())
+        return t.cast("Message", await called_in(self.entered, self._receive))
 
-    async def send(self, message: Message) -> None:
-        """Send a message, and remember that the response has begun."""
+    def send(self, *messages: Message) -> t.Awaitable[None]:
+        """Send messages, and remember that the response has begun."""
         self.started = True
-        await self._send(message)
+        return called_in(self.entered, _send_all, self._send, *messages)
 
     async def run(self, step: Step, *args: t.Any) -> t.Any:
         """Run a step of the pipeline where this request's handlers run."""
@@ -99,7 +109,7 @@ class Exchange:
 
     async def serve(self) -> None:
         """Handle the request and send its response."""
-        token = _current.context.set(self.current)
+        token = _current.context.set(self.ctx)
         try:
             await self.deliver(await self.handle())
         except QueueFull as busy:
@@ -108,34 +118,39 @@ class Exchange:
             await self.fail(error)
         finally:
             _current.context.reset(token)
-            self.driver.close()
+            if self._driver is not None:
+                self._driver.close()
             self.body.release()
             self.ctx.forget_errors()
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
-        self.in_thread = runs_in_thread(self.ctx)
+        way = way_of(self.ctx)
+        if way is not Way.LOOP:
+            self.in_thread = way is Way.THREAD
+            if self.in_thread:
+                await self.read_small_body()
+            self.app._pool().admit()
         if self.in_thread:
-            await self.read_small_body()
-            self.app._pool().admit()
             return await self.run(pipeline.complete)
-        if needs_lane(self.ctx):
-            self.app._pool().admit()
         if not self.body.complete:
             await read_for_loop(self.request, self.app.config)
         return await pipeline.complete(self.ctx, self.driver)
 
     async def read_small_body(self) -> None:
         """Read a body that is declared to be small, so that a slow client occupies no thread."""
-        declared, limit = self.body.declared, self.app.config["MAX_CONTENT_LENGTH"]
-        if declared and declared <= (SMALL_BYTES if limit is None else min(limit, SMALL_BYTES)):
+        declared = self.body.declared
+        if not declared:
+            return
+        limit = self.app.config["MAX_CONTENT_LENGTH"]
+        if declared <= (SMALL_BYTES if limit is None else min(limit, SMALL_BYTES)):
             await self.body.read_ahead(SMALL_BYTES)
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
         if type(response) in PLAIN:
             kind, body = plain_body(self.app, response)
-            await self._send_whole(200, [(b"content-type", kind)], body)
+            await self.send_whole(200, [(b"content-type", kind)], body)
             return
         holds = pipeline.holds_context(response)
         error = self.ctx.error
@@ -172,7 +187,7 @@ class Exchange:
 
     async def send_response(self, response: t.Any) -> None:
         """Send status, headers and body."""
-        if response.__dict__.get("asgi_app") is not None:
+        if response.asgi_app is not None:
             await self._send_asgi(response)
             return
         if not 200 <= response.status_code <= 599:
@@ -188,8 +203,7 @@ class Exchange:
         }
         if bodiless or response.is_sequence:
             body = b"" if bodiless else b"".join(map(encode, response.response))
-            await self.send(start)
-            await self.send({"type": "http.response.body", "body": body})
+            await self.send(start, {"type": "http.response.body", "body": body})
             return
         await self.send(start)
         chunks = self._async_chunks(response) if response.is_async else self._lane_chunks(response)
@@ -248,7 +262,7 @@ class Exchange:
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
-        own = [_wire_header(name, value) for name, value in response.headers]
+        own = [wire_header(name, value) for name, value in response.headers]
         known = hasattr(response.asgi_app, "raw_headers")
 
         async def send(message: Message) -> None:
@@ -268,23 +282,30 @@ class Exchange:
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug and self.app.config["DEBUG_PAGES"]:
             headers, page = debug_page(self.app, self.request, error)
-            await self._send_whole(500, headers, page)
+            await self.send_whole(500, headers, page)
         else:
             await self.send_page(InternalServerError())
 
     async def send_page(self, error: HTTPException) -> None:
         """Send an HTTP error's own page."""
-        own = [_wire_header(name, value) for name, value in error.get_headers()]
-        await self._send_whole(t.cast("int", error.code), own, error.get_body().encode())
+        own = [wire_header(name, value) for name, value in error.get_headers()]
+        await self.send_whole(t.cast("int", error.code), own, error.get_body().encode())
 
-    async def _send_whole(
+    def send_whole(
         self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> None:
+    ) -> t.Awaitable[None]:
+        """Send a response whose body is known; that of a HEAD request is only counted."""
         headers.append((b"content-length", b"%d" % len(body)))
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
         shown = b"" if self.scope["method"] == "HEAD" else body
-        await self._send({"type": "http.response.body", "body": shown})
+        return self.send(
+            {"type": "http.response.start", "status": status, "headers": headers},
+            {"type": "http.response.body", "body": shown},
+        )
+
+
+async def _send_all(send: Send, *messages: Message) -> None:
+    for message in messages:
+        await send(message)
 
 
 def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
@@ -325,23 +346,4 @@ def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:
     headers = response.headers
     relative = "location" in headers or "content-location" in headers
     complete = response.get_wsgi_headers(request.environ if relative else {})
-    return [_wire_header(name, value) for name, value in complete]
-
-
-def _wire_header(name: str, value: str) -> tuple[bytes, bytes]:
-    """Return a header in ASGI's form.
-
-    :raises ValueError: if it could be read as more than one header, or as none.
-    """
-    if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
-        raise ValueError(
-            f"The response header {name!r}: {value!r} cannot be sent. A name is letters, digits and"
-            " hyphens; a value has no control characters. Was it made from what a client sent?"
-        )
-    # Blanks around a value are no part of it (RFC 9110 section 5.5), and some servers refuse them.
-    return name.lower().encode(), value.strip(" \t").encode("latin-1")
-
-
-#: RFC 9110 section 5.6.2 (a name is a token) and 5.5 (no controls but the tab in a value).
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+    return [wire_header(name, value) for name, value in complete]

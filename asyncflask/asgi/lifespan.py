@@ -13,47 +13,43 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import anyio
 from anyio.abc import TaskGroup
 
-from ..hosting import Hosting, LifespanFailed
+from ..hosting import Hosting, LifespanError
 from ..mounts import STATES, Mount
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
 Send = t.Callable[[Message], t.Awaitable[None]]
 
+#: Seconds that a mounted app gets to return after its last word. Most return at once; one that
+#: listens on for more is cancelled then.
+GRACE = 1.0
 
-async def serve(app: t.Any, *connection: t.Any) -> None:
+
+async def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
     """Start up and shut down as the server says.
 
     :raises Exception: what made either fail, after the server has been told of it.
     """
-    scope, receive, send = connection if len(connection) == 3 else ({}, *connection)
+    stage = "startup"
     error: Exception | None = None
     async with anyio.create_task_group() as group:
         try:
-            await _live(_parts(app, scope, group), receive, send)
+            async with AsyncExitStack() as entered:
+                await receive()
+                for part in _parts(app, scope, group):
+                    await entered.enter_async_context(part)
+                await send({"type": "lifespan.startup.complete"})
+                stage = "shutdown"
+                await receive()
         except Exception as raised:  # NOTE: raised below, so that no group wraps it
             error = raised
         group.cancel_scope.cancel()
-    if error is not None:
-        raise error
-
-
-async def _live(
-    parts: t.Iterable[AbstractAsyncContextManager[t.Any]], receive: Receive, send: Send
-) -> None:
-    stage = "startup"
-    await receive()
-    try:
-        async with AsyncExitStack() as entered:
-            for part in parts:
-                await entered.enter_async_context(part)
-            stage = "shutdown"
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-    except Exception as error:
+    # The last word to the server, which may end the process when it has heard it.
+    if error is None:
+        await send({"type": "lifespan.shutdown.complete"})
+    else:
         await send({"type": f"lifespan.{stage}.failed", "message": _told(error)})
-        raise
-    await send({"type": "lifespan.shutdown.complete"})
+        raise error
 
 
 def _told(error: BaseException) -> str:
@@ -61,9 +57,9 @@ def _told(error: BaseException) -> str:
     lines = []
     seen: BaseException | None = error
     while seen is not None:
-        kind = "" if isinstance(seen, LifespanFailed) else f"{type(seen).__name__}: "
+        kind = "" if isinstance(seen, LifespanError) else f"{type(seen).__name__}: "
         lines.append(f"{kind}{seen}")
-        seen = seen.__context__ if isinstance(seen.__context__, LifespanFailed) else None
+        seen = seen.__context__ if isinstance(seen.__context__, LifespanError) else None
     return "\n".join(reversed(lines))
 
 
@@ -72,18 +68,28 @@ def _parts(
 ) -> t.Iterator[AbstractAsyncContextManager[t.Any]]:
     """Yield what the app's lifespan consists of, in the order of starting."""
     yield _threads(app)
-    state = scope.get("state")
+    if app._mounts is not None:
+        yield from _mounted(app, scope.get("state"), group)
+
+
+def _mounted(
+    app: t.Any, state: dict[str, t.Any] | None, group: TaskGroup
+) -> t.Iterator[AbstractAsyncContextManager[t.Any]]:
+    """Yield the lifespans of mounted apps, one for each app, and note their states in ours.
+
+    :param state: the lifespan's state; None if the server has none.
+    """
     states: dict[str, t.Any] = {}
     if state is not None:
         state[STATES] = states
-    served: dict[int, t.Any] = {}
-    for mount in getattr(app, "_mounts", None) or ():
+    known: dict[int, t.Any] = {}
+    for mount in app._mounts:
         if "asgi" not in mount.protocols:
             continue
-        if id(mount.app) not in served:  # one app at two prefixes has one lifespan
-            served[id(mount.app)] = None if state is None else _without_states(state)
-            yield _Mounted(app, mount, served[id(mount.app)], group)
-        states[mount.prefix] = served[id(mount.app)]
+        if id(mount.app) not in known:
+            known[id(mount.app)] = None if state is None else _without_states(state)
+            yield _Mounted(app, mount, known[id(mount.app)], group)
+        states[mount.prefix] = known[id(mount.app)]
 
 
 def _without_states(state: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -107,11 +113,19 @@ class _Mounted:
         self, host: t.Any, mount: Mount, state: dict[str, t.Any] | None, group: TaskGroup
     ) -> None:
         self._host, self._group = host, group
-        self._hosting = Hosting(mount.app, f"The app mounted at {mount.prefix!r}", state)
+        self._hosting = Hosting(mount.app, f"The app mounted at {mount.prefix!r}", state, GRACE)
+
+    async def _run(self) -> None:
+        hosting = self._hosting
+        await hosting.run()
+        if hosting.serving and hosting.error is not None:  # nobody asks before the shutdown
+            self._host.logger.error(
+                f"{hosting.what}: its lifespan ended while it was serving.", exc_info=hosting.error
+            )
 
     async def __aenter__(self) -> None:
         hosting = self._hosting
-        self._group.start_soon(hosting.run)
+        self._group.start_soon(self._run)
         supported = await hosting.startup()
         if not supported and hosting.began and hosting.error is not None:
             self._host.logger.warning(
@@ -125,6 +139,6 @@ class _Mounted:
             return  # it is cancelled with the group
         try:
             await self._hosting.shutdown()
-        except LifespanFailed as failure:
+        except LifespanError as failure:
             failure.__context__ = error  # the exit stack chains what is raised only sometimes
             raise

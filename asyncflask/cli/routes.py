@@ -28,9 +28,16 @@ def routes_command(sort: str, all_methods: bool) -> None:
     """Show the app's routes: endpoint, methods, rule, and how the view runs.
 
     The last column says async for a view that runs on the event loop, sync for one that runs in
-    a worker thread, and - for an endpoint that has no view.
+    a worker thread, and - for an endpoint that has no view. For another app that is mounted it
+    says what that app speaks; its own routes are not shown.
     """
-    rows = [_row(rule, all_methods) for rule in current_app.url_map.iter_rules()]
+    mounts = [*(current_app._mounts or ())]
+    names = {mount.name for mount in mounts}
+    rules = current_app.url_map.iter_rules()
+    rows = [
+        *map(_mount_row, mounts),
+        *(_row(rule, all_methods) for rule in rules if rule.endpoint not in names),
+    ]
     if not rows:
         click.echo("No routes were registered.")
         return
@@ -43,6 +50,11 @@ def routes_command(sort: str, all_methods: bool) -> None:
         titles, *rows = [[*row[:2], *row[3:]] for row in (titles, *rows)]
     for line in _table(titles, rows):
         click.echo(line)
+
+
+def _mount_row(mount: t.Any) -> list[str]:
+    spoken = ", ".join(sorted(mount.protocols))
+    return [mount.name or "-", "-", "", mount.prefix, f"mount ({spoken})"]
 
 
 def _row(rule: t.Any, all_methods: bool) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator
+from functools import lru_cache
 
 from starlette.responses import Response as StarletteResponse
 from werkzeug.datastructures import Headers
@@ -15,6 +16,7 @@ from .. import _current
 from ..ctx import AppContext
 from ..drivers import Driver, is_async
 from ..signals import request_finished
+from ..wrappers import Request
 
 _TUPLE = (
     "The view function did not return a valid response tuple. The tuple must have the form"
@@ -32,9 +34,10 @@ PLAIN = frozenset({str, bytes, dict, list})
 
 def has_session_cookie(ctx: AppContext) -> bool:
     """Whether the request may have sent a session."""
-    if ctx.request.scope is not None and b"cookie" not in ctx.request.notable:
+    request = t.cast("Request", ctx._request)
+    if request.scope is not None and b"cookie" not in request.notable:
         return False
-    return ctx.request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
+    return request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
 
 
 def is_plain(ctx: AppContext, value: t.Any) -> bool:
@@ -46,21 +49,27 @@ def is_plain(ctx: AppContext, value: t.Any) -> bool:
     return (
         type(value) in PLAIN
         and ctx.allows_plain
-        and app._answers_plainly
         and ctx._opened_session is None
+        and app._answers_plainly
         and not app.after_request_funcs
         and not request_finished.receivers
-        and "_after_request_functions" not in vars(ctx)
+        and ctx.after_functions is None
         and not has_session_cookie(ctx)
     )
 
 
 def plain_body(app: t.Any, value: t.Any) -> tuple[bytes, bytes]:
     """Return the content type and the body of a plain value."""
-    if type(value) in (dict, list):
-        return app.json.mimetype.encode(), app.json.response_text(value).encode()
-    kind = get_content_type(app.response_class.default_mimetype, "utf-8")
-    return kind.encode(), value.encode() if type(value) is str else value
+    kind = type(value)
+    if kind is str or kind is bytes:
+        body = value.encode() if kind is str else value
+        return _content_type(app.response_class.default_mimetype), body
+    return app.json.mimetype.encode(), app.json.response_text(value).encode()
+
+
+@lru_cache(maxsize=16)
+def _content_type(mimetype: str) -> bytes:
+    return get_content_type(mimetype, "utf-8").encode()
 
 
 async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:

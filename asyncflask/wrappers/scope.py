@@ -42,7 +42,10 @@ def notable_headers(
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in NOTABLE:
-            found.setdefault(name, []).append(value)
+            if name in found:
+                found[name].append(value)
+            else:
+                found[name] = [value]
     return found
 
 
@@ -59,9 +62,9 @@ def refusal(scope: t.Mapping[str, t.Any], notable: dict[bytes, list[bytes]]) -> 
     headers could be read differently by two readers.
     """
     for name in (b"host", b"content-length"):
-        if len(notable.get(name, ())) > 1:
+        if name in notable and len(notable[name]) > 1:
             return _sent_twice(name.decode(), len(notable[name]))
-    if not scope["path"].startswith("/") and scope["path"] != "*":
+    if scope["path"][:1] != "/" and scope["path"] != "*":
         return BadRequest("The request's target is not a path: it must start with a slash.")
     return None
 

@@ -178,8 +178,9 @@ class WSGICall:
         finally:
             exc_info = error = None  # no circle through this frame
         code = _status_code(status)
-        self._bodiless = self._for_head or code in (204, 304)
-        self.headers, self._left = self._checked(headers)
+        bodiless = code in (204, 304)
+        self.headers, self._left = _checked(headers, bodiless)
+        self._bodiless = bodiless or self._for_head
         self.status, self.state = code, after
         return self.write
 
@@ -187,8 +188,10 @@ class WSGICall:
         """Send bytes of the body; waits while the client does not read what was sent before.
 
         :raises RuntimeError: if the response is over, or longer than it was said to be.
+        :raises TypeError: if they are no bytes.
         :raises PipeClosed: if the client has left.
         """
+        _check_bytes(chunk)
         self.state = self._after("body")
         if self._bodiless:
             self._hand_over(b"")
@@ -201,27 +204,6 @@ class WSGICall:
         if after is None:
             raise RuntimeError(f"The WSGI application {_ILLEGAL[event]} (PEP 3333).")
         return after
-
-    def _checked(
-        self, headers: t.Iterable[tuple[str, str]]
-    ) -> tuple[list[tuple[bytes, bytes]], int | None]:
-        """Return the headers that may be sent, and how long they say that the body is."""
-        kept, length = [], None
-        for name, value in headers:
-            raw = wire_header(name, value)
-            if raw[0] == b"content-length":
-                if length is not None or not raw[1].isdigit():
-                    raise ValueError(
-                        f"The WSGI application gave the header Content-Length: {value!r}, which is"
-                        " no number of bytes or not the only one. Without it the body may have any"
-                        " length."
-                    )
-                length = int(raw[1])
-                if self._bodiless and not self._for_head:
-                    continue  # RFC 9110 section 8.6: never with 204; with 304 some servers stumble
-            if raw[0] not in HOP_BY_HOP:
-                kept.append(raw)
-        return kept, length
 
     def _iterate(self, chunks: t.Iterable[bytes]) -> None:
         """Take the body's chunks, as far as they are wanted."""
@@ -243,6 +225,7 @@ class WSGICall:
 
         :param only: whether it is the only one.
         """
+        _check_bytes(chunk)
         first = self.state == "set"
         self.state = self._after("body")
         if self._bodiless:
@@ -278,11 +261,6 @@ class WSGICall:
 
     def _promised(self, chunk: bytes) -> bytes:
         """Return what Content-Length allows of a chunk, and count it."""
-        if not isinstance(chunk, bytes):
-            raise TypeError(
-                f"The WSGI application gave {type(chunk).__name__} as a part of the body; only"
-                " bytes can be sent (PEP 3333)."
-            )
         if self._left is None:
             return chunk
         part = chunk[: self._left]
@@ -345,3 +323,35 @@ def _status_code(status: str) -> int:
             ' a space and a reason, such as "200 OK" (PEP 3333).'
         )
     return int(found[1])
+
+
+def _checked(
+    headers: t.Iterable[tuple[str, str]], bodiless: bool
+) -> tuple[list[tuple[bytes, bytes]], int | None]:
+    """Return the headers that may be sent, and how long they say that the body is.
+
+    :param bodiless: whether the status is one that has no body.
+    """
+    kept, length = [], None
+    for name, value in headers:
+        raw = wire_header(name, value)
+        if raw[0] == b"content-length":
+            if length is not None or not raw[1].isdigit():
+                raise ValueError(
+                    f"The WSGI application gave the header Content-Length: {value!r}, which is no"
+                    " number of bytes or not the only one. Leave it out if the length is not known."
+                )
+            length = int(raw[1])
+            if bodiless:
+                continue  # RFC 9110 section 8.6: never with 204; with 304 some servers stumble
+        if raw[0] not in HOP_BY_HOP:
+            kept.append(raw)
+    return kept, length
+
+
+def _check_bytes(chunk: object) -> None:
+    if not isinstance(chunk, bytes):
+        raise TypeError(
+            f"The WSGI application gave {type(chunk).__name__} as a part of the body; only bytes"
+            " can be sent (PEP 3333)."
+        )

@@ -1,4 +1,8 @@
-"""Our app as a WSGI application (PEP 3333): the whole request in the server's thread."""
+"""Our app as a WSGI application (PEP 3333): the whole request in the server's thread.
+
+Async handlers, and bodies that are made on an event loop, run on the process's background loop
+(`portal`), while the thread waits for them and does the sync work that they ask for.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from contextvars import Context, copy_context
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..drivers import ThreadDriver, drive
-from .collect import collected
+from ..handover import AsyncBody
+from ..mounts import Mount
+from . import asgi
+from .body import put_body
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -22,27 +29,84 @@ def serve(app: t.Any, environ: WSGIEnvironment, start_response: StartResponse) -
 
     A streamed body's context lives until the body is exhausted or closed.
     """
-    ctx: AppContext = app.request_context(environ)
-    driver = ThreadDriver(app)
-    error: BaseException | None = None
-    streamed = False
-    ctx._enter()
+    mount = None if app._mounts is None else app._mounts.for_environ(environ)
+    if mount is not None:
+        return _serve_mounted(app, mount, environ, start_response)
+    return _Exchange(app, environ).serve(start_response)
+
+
+def _serve_mounted(
+    app: t.Any, mount: Mount, environ: WSGIEnvironment, start_response: StartResponse
+) -> t.Iterable[bytes]:
+    """Hand a request to a mounted app; what that raises before it answers is a 500 of ours."""
+    below = mount.environ(environ)
+    if "wsgi" in mount.protocols:
+        return t.cast("t.Iterable[bytes]", mount.app(below, start_response))
     try:
-        response = collected(drive(pipeline.respond(ctx, driver)), environ)
-        body: t.Iterable[bytes] = response(environ, start_response)
-        error, streamed = ctx.error, pipeline.holds_context(response)
-        return _StreamedBody(ctx, driver, body, copy_context()) if streamed else body
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        if PRESERVE in environ:
-            environ[PRESERVE](ctx)
+        return asgi.call(mount.app, below, start_response)
+    except Exception as error:
+        with app.request_context(environ):
+            answer = app.handle_exception(error)
+            return t.cast("t.Iterable[bytes]", answer(environ, start_response))
+
+
+class _Exchange:
+    """One request, from its environ to the body that the server sends.
+
+    :param app: the app.
+    :param environ: the request.
+    """
+
+    def __init__(self, app: t.Any, environ: WSGIEnvironment) -> None:
+        self.app, self.environ = app, environ
+        self.input = put_body(environ)
+        self.ctx: AppContext = app.request_context(environ)
+        self.driver = ThreadDriver(app)
+
+    def serve(self, start_response: StartResponse) -> t.Iterable[bytes]:
+        """Handle the request, and tear it down unless its body is still to be made."""
+        ctx, response = self.ctx, None
+        error: BaseException | None = None
+        streamed = False
+        ctx._enter()
         try:
-            if not streamed:
-                drive(teardown.finish(ctx, driver, error))
+            response = self._begun(drive(pipeline.respond(ctx, self.driver)))
+            body: t.Iterable[bytes] = response(self.environ, start_response)
+            error, streamed = ctx.error, pipeline.holds_context(response)
+            return _StreamedBody(self, response, body, copy_context()) if streamed else body
+        except BaseException as raised:
+            error = raised
+            if response is not None:
+                response.close()
+            raise
         finally:
-            ctx._leave()
+            if PRESERVE in self.environ:
+                self.environ[PRESERVE](ctx)
+            try:
+                if not streamed:
+                    self.finish(error)
+            finally:
+                ctx._leave()
+
+    def _begun(self, response: t.Any) -> t.Any:
+        """Have what is made on the loop begin: the body, or the whole answer of an ASGI app."""
+        if getattr(response, "is_async", False):
+            response.response = AsyncBody(response.response)
+        elif getattr(response, "asgi_app", None) is not None:
+            try:
+                asgi.fill(response, self.environ)
+            except Exception as error:
+                self.ctx.error = error
+                response = self._begun(self.app.handle_exception(error))
+        return response
+
+    def finish(self, error: BaseException | None) -> None:
+        """Tear the context down."""
+        try:
+            drive(teardown.finish(self.ctx, self.driver, error))
+        finally:
+            if self.input is not None:
+                self.input.release()
 
 
 class _StreamedBody:
@@ -52,9 +116,10 @@ class _StreamedBody:
     """
 
     def __init__(
-        self, ctx: AppContext, driver: ThreadDriver, body: t.Iterable[bytes], context: Context
+        self, exchange: _Exchange, response: t.Any, body: t.Iterable[bytes], context: Context
     ) -> None:
-        self._ctx, self._driver, self._context = ctx, driver, context
+        self._exchange, self._context = exchange, context
+        self._source = response.response
         self._body = body
         self._chunks = iter(body)
         self._open = True
@@ -66,7 +131,8 @@ class _StreamedBody:
         try:
             return self._context.run(next, self._chunks)
         except StopIteration:
-            self._finish(self._ctx.error)
+            if getattr(self._source, "is_over", True):  # else it works on, and `close` waits for it
+                self._finish(self._exchange.ctx.error)
             raise
         except BaseException as error:
             self._finish(error)
@@ -79,12 +145,12 @@ class _StreamedBody:
             if close is not None:
                 self._context.run(close)
         finally:
-            self._finish(self._ctx.error)
+            self._finish(self._exchange.ctx.error)
 
     def _finish(self, error: BaseException | None) -> None:
         if self._open:
             self._open = False
-            self._context.run(drive, teardown.finish(self._ctx, self._driver, error))
+            self._context.run(self._exchange.finish, error)
 
     def __del__(self) -> None:
         if self._open:  # a test client's response that nobody read or closed

@@ -75,3 +75,20 @@ def test_a_column_for_hosts_or_subdomains_where_there_are_some() -> None:
 
 def test_no_routes() -> None:
     assert table(Flask("demo", static_folder=None)) == ["No routes were registered."]
+
+
+def test_mounted_apps() -> None:
+    app, inner = Flask("demo", static_folder=None), Flask("inner")
+    app.add_url_rule("/", "index", lambda: "index")
+    app.mount("/inner", inner)
+    app.mount("/inner/legacy", inner.wsgi_app, name="legacy")
+    assert table(app) == [
+        "Endpoint  Methods  Rule           View",
+        "--------  -------  -------------  ------------------",
+        "-         -        /inner         mount (asgi, wsgi)",
+        "index     GET      /              sync",
+        "legacy    -        /inner/legacy  mount (wsgi)",
+    ]
+    assert [line.split()[2] for line in table(app, "-s", "match")[2:]] == [
+        *("/inner", "/inner/legacy", "/"),
+    ]

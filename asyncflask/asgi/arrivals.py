@@ -1,0 +1,69 @@
+"""What the server tells of a request, for two listeners: one reads the body, one waits for the end.
+
+A client that leaves is known only by a message behind the body. So whoever streams a response to it
+has to look past a body that nobody may ever read, without taking it away from who does.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import deque
+from functools import cached_property
+
+import anyio
+
+Message = t.MutableMapping[str, t.Any]
+Receive = t.Callable[[], t.Awaitable[Message]]
+
+#: Seconds between two looks past a body that nobody reads; doubled with each, so that what has to
+#: be kept of it is a dozen messages after an hour, and a client is missed for no longer than it was
+#: there.
+FIRST_PAUSE = 0.05
+
+
+class Arrivals:
+    """The messages of one request; called as the server's ``receive`` is, by who reads the body.
+
+    :param receive: the connection's ``receive``.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    #: What the server said when the client had left. It need not say it twice.
+    _last: Message | None = None
+
+    @cached_property
+    def _lock(self) -> anyio.Lock:
+        return anyio.Lock()
+
+    @cached_property
+    def _early(self) -> deque[Message]:
+        """What was received before the body's reader asked for it."""
+        return deque()
+
+    async def __call__(self) -> Message:
+        """Return the next message, in the order in which they came."""
+        async with self._lock:
+            return self._early.popleft() if self._early else await self._next()
+
+    async def departure(self) -> None:
+        """Return when the client has left."""
+        pause = FIRST_PAUSE
+        while True:
+            async with self._lock:
+                message = await self._next()
+                if message is self._last:
+                    return
+                self._early.append(message)
+            if message.get("more_body", False):
+                await anyio.sleep(pause)
+                pause = pause * 2 if self._early else FIRST_PAUSE
+
+    async def _next(self) -> Message:
+        if self._last is not None:
+            return self._last
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._last = message
+        return message

@@ -1,0 +1,179 @@
+"""The body of a request, as far as it does not matter which server it comes from.
+
+States: *open*, more may come -> *complete*, or *cut off* where the client left before that.
+
+Who reads, and where:
+
+- Ahead, before a coroutine runs that may use the body without `await`: `read_ahead`, up to a bound
+  that its caller chooses. What is beyond `MEMORY_BYTES` lies in a temporary file.
+- On demand, in a thread: the `reader`, which gets one piece after the other, so that the client is
+  held back by its server.
+- On demand, on the loop, for a view with ``stream_body=True``: ``async for chunk in
+  request.stream``.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import typing as t
+from functools import cached_property
+
+import anyio.to_thread
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+#: Bytes of a body that are kept in memory; what is longer goes to a temporary file. Werkzeug's
+#: figure for uploads and Flask's for form fields.
+MEMORY_BYTES = 500_000
+
+#: Bytes that are handed on at once, of what was read ahead.
+CHUNK_BYTES = 65_536
+
+TOO_LONG_TO_BUFFER = (
+    "The request's body is longer than what is read ahead for an async handler. Raise"
+    " MAX_CONTENT_LENGTH or MAX_BUFFERED_BODY, read it in a plain `def` view, or declare the route"
+    " with stream_body=True and read it with `async for chunk in request.stream`."
+)
+
+
+class Body:
+    """A request's body; where it comes from is for a subclass to say.
+
+    :param declared: its length in bytes; None if only its end tells.
+    """
+
+    #: Bytes that may be read; beyond it, 413.
+    limit: int | None = None
+
+    #: Whether the client left before the end of the body.
+    cut_off = False
+
+    _held_bytes = 0
+    _on_disk = False
+    _rest = b""
+    _taken = 0
+
+    def __init__(self, declared: int | None) -> None:
+        self.declared = declared
+        self.complete = declared == 0
+
+    async def next_chunk(self) -> bytes:
+        """Wait for the next piece and return it; once the body is complete, nothing."""
+        raise NotImplementedError
+
+    def next_chunk_here(self) -> bytes:
+        """Do as `next_chunk`, in a thread.
+
+        :raises RequestEntityTooLarge: (413) if this is a thread that must not wait.
+        """
+        raise NotImplementedError
+
+    @cached_property
+    def _held(self) -> t.IO[bytes]:
+        """What was read ahead, from where the reader is."""
+        return io.BytesIO()
+
+    @cached_property
+    def reader(self) -> BodyReader:
+        """The body as a buffered file."""
+        return BodyReader(_RawReader(self))
+
+    async def read_ahead(self, limit: int) -> None:
+        """Read until the body is complete or more than `limit` bytes are held."""
+        position = self._held.tell()
+        self._held.seek(0, io.SEEK_END)
+        while not self.complete and self._held_bytes <= limit:
+            chunk = await self.next_chunk()
+            self._held_bytes += len(chunk)
+            if self._held_bytes > MEMORY_BYTES:
+                await anyio.to_thread.run_sync(self._write_to_disk, chunk)
+            else:
+                self._held.write(chunk)
+        self._held.seek(position)
+
+    def _write_to_disk(self, chunk: bytes) -> None:
+        if not self._on_disk:
+            memory = t.cast("io.BytesIO", self._held)
+            self._held = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `release`
+            self._held.write(memory.getbuffer())
+            self._on_disk = True
+        self._held.write(chunk)
+
+    def take(self, size: int) -> bytes:
+        """Return up to `size` bytes of what is there next, waiting for them if need be.
+
+        :raises ClientDisconnected: (400) if the client left before the end of the body.
+        :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
+        """
+        if not self._rest:
+            self._rest = self._held.read(size) or self._wait_for_more()
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        self._count(taken)
+        return taken
+
+    def _count(self, taken: bytes) -> None:
+        self._taken += len(taken)
+        if self.limit is not None and self._taken > self.limit:
+            raise RequestEntityTooLarge
+
+    def _wait_for_more(self) -> bytes:
+        chunk = b""
+        while not chunk and not self.complete:
+            chunk = self.next_chunk_here()
+        self._check_whole(chunk)
+        return chunk
+
+    def _check_whole(self, chunk: bytes) -> None:
+        if not chunk and self.cut_off:
+            raise ClientDisconnected("The client left before it had sent the whole body.")
+
+    async def chunks(self) -> t.AsyncIterator[bytes]:
+        """Iterate over what is held and then over what arrives.
+
+        :raises ClientDisconnected: (400) if the client left before the end of the body.
+        """
+        while held := (self._rest or self._held.read(CHUNK_BYTES)):
+            self._rest = b""
+            self._count(held)
+            yield held
+        while not self.complete:
+            chunk = await self.next_chunk()
+            if chunk:
+                self._count(chunk)
+                yield chunk
+        self._check_whole(b"")
+
+    def release(self) -> None:
+        """Close the temporary file, if there is one."""
+        if self._on_disk:
+            self._held.close()
+            self._held = io.BytesIO()
+
+
+class _RawReader(io.RawIOBase):
+    """What a `BodyReader` buffers."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        taken = self.body.take(len(buffer))
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+class BodyReader(io.BufferedReader):
+    """The body as a file; in an async handler also with ``async for``."""
+
+    raw: _RawReader
+
+    @property
+    def asgi_body(self) -> Body:
+        """What this reads: so that a request made from an environ finds it again."""
+        return self.raw.body
+
+    def __aiter__(self) -> t.AsyncIterator[bytes]:
+        return self.raw.body.chunks()

@@ -1,0 +1,126 @@
+"""What an app's attributes decide about its requests, derived once and not for each of them.
+
+Extensions and tests replace methods, classes and interfaces on an app, on its class or on `Flask`
+itself, at any time: whatever is derived from one of these is dropped when it is set, and derived
+anew when it is asked for.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from functools import cached_property
+
+from .ctx import AppContext
+from .dispatch.steps import OVERRIDABLE, find_overridden
+from .json.provider import DefaultJSONProvider
+from .overridable import OverridableSteps
+from .routing import Map, Matcher, has_custom_converters
+from .sessions import SecureCookieSessionInterface, SessionInterface
+from .wrappers import Response
+from .wrappers.scope import is_plain_host
+
+#: The entries of an app, which middleware replaces.
+_ENTRIES = ("asgi_app", "wsgi_app")
+
+#: The methods whose own implementation others know how to do without.
+METHODS = (*OVERRIDABLE, *_ENTRIES, "create_url_adapter")
+
+_ATTRIBUTES = ("_wsgi_call", "json", "response_class", "session_interface", "url_map")
+_DECIDING = frozenset({*METHODS, *_ATTRIBUTES})
+_DERIVED = (
+    "_answers_plainly",
+    "_asgi_is_own",
+    "_matcher",
+    "_overridden",
+    "_session_is_lazy",
+    "_wraps_wsgi",
+)
+
+
+class Deciding(OverridableSteps):
+    """An app that knows which ways its requests may take."""
+
+    #: The implementations of `METHODS` that are asyncflask's own, by name.
+    _own: t.ClassVar[dict[str, t.Any]]
+
+    session_interface: SessionInterface
+    create_url_adapter: t.Any
+    url_map: Map
+
+    #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
+    _wsgi_call: t.Callable[..., t.Any] | None = None
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        super().__setattr__(name, value)
+        self._forget(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        """Drop what was derived from an attribute that may have changed."""
+        if name in _DECIDING:
+            for derived in _DERIVED:
+                self.__dict__.pop(derived, None)
+
+    def _is_own(self, name: str) -> bool:
+        return name not in self.__dict__ and getattr(type(self), name) is self._own[name]
+
+    @cached_property
+    def _overridden(self) -> frozenset[str]:
+        """The steps of the pipeline that a subclass or this instance overrides."""
+        return find_overridden(self, self._own)
+
+    @cached_property
+    def _session_is_lazy(self) -> bool:
+        """Whether the session may be opened when it is first asked for: that does no I/O."""
+        return type(self.session_interface) is SecureCookieSessionInterface
+
+    @cached_property
+    def _answers_plainly(self) -> bool:
+        """Whether nothing of this app's own has a say in what a plain value becomes."""
+        return (
+            not self._overridden
+            and self._session_is_lazy
+            and self.response_class is Response
+            and type(self.json) is DefaultJSONProvider
+        )
+
+    @cached_property
+    def _wraps_wsgi(self) -> bool:
+        """Whether WSGI middleware was put around the app, or a subclass has its own entry."""
+        return not self._is_own("wsgi_app") or type(self)._wsgi_call is not None
+
+    @cached_property
+    def _asgi_is_own(self) -> bool:
+        """Whether neither ASGI middleware nor a subclass is before the app's own ASGI entry."""
+        return self._is_own("asgi_app")
+
+    @cached_property
+    def _converts_in_thread(self) -> bool:
+        """Whether matching a URL may run code that blocks."""
+        return has_custom_converters(self.url_map)
+
+    @cached_property
+    def _matcher(self) -> Matcher | None:
+        """The compiled matcher, unless something decides that werkzeug's own is needed."""
+        own = type(self).create_url_adapter is self._own["create_url_adapter"]
+        simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
+        return Matcher(self.url_map) if simple else None
+
+    def _match_simply(self, ctx: AppContext) -> bool:
+        """Match a request's URL with the compiled matcher; False if it must be done in full."""
+        matcher, url_map, request = self._matcher, self.url_map, ctx.request
+        if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
+            return False
+        if matcher.changes != url_map.changes:
+            matcher = self._matcher = Matcher(url_map)
+        hosts = request.notable.get(b"host")
+        if hosts is not None and not is_plain_host(hosts[0]):
+            return False
+        found = matcher.match(request.path_info, request.sent_method)
+        if found is None or type(ctx).match_request is not AppContext.match_request:
+            return False
+        request.url_rule, request.view_args = found
+        return True

@@ -1,0 +1,36 @@
+"""How a process with our app under a WSGI server ends: answered, and without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .wire import request
+from .wsgi_processes import COMMANDS, running
+
+#: waitress closes its connections when it is told to end, whatever is at work.
+ANSWERING = [name for name in COMMANDS if name != "waitress"]
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+@pytest.mark.parametrize(("path", "expected"), [("/wait", "waited"), ("/trickle", "first;last;")])
+@pytest.mark.time_limit(60)
+def test_what_is_in_flight_is_answered(
+    tmp_path: Path, name: str, path: str, expected: str
+) -> None:
+    with running(name, tmp_path) as server, server.connect() as connection:
+        connection.send(request("GET", path, "Connection: close"))
+        if path == "/wait":
+            server.until((tmp_path / "waiting").exists)
+        else:
+            assert connection.receive(12) == b"HTTP/1.1 200" or True
+        server.process.terminate()
+        (tmp_path / "go").touch()
+        assert expected
+        server.end()
+
+
+def test_end_of_an_idle_process(tmp_path: Path) -> None:
+    with running("waitress", tmp_path) as server:
+        assert server.get("/async").text == "async"

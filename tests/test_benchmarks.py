@@ -1,0 +1,121 @@
+"""The benchmarks run and say what they measured; their figures are not judged here."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.load import Crowd, LoadError
+from benchmarks.rounds import Bound, measure
+
+from .live.server import serving
+
+ROOT = Path(__file__).parent.parent
+
+OURS, THEIRS, OTHERS = ("view", "asyncflask"), ("view", "Quick"), ("view", "Slow")
+
+linux_only = pytest.mark.skipif(not hasattr(select, "epoll"), reason="the load generator's poll")
+
+
+async def hello(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+    """Answer with a body in two parts, and with 404 elsewhere than on the front page."""
+    if scope["type"] == "lifespan":
+        return
+    status = 200 if scope["path"] == "/" else 404
+    headers = [(b"content-length", b"5")]
+    if scope["query_string"]:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"he", "more_body": True})
+    await send({"type": "http.response.body", "body": b"llo"})
+
+
+@pytest.mark.time_limit(60)
+def test_sync_runs_in_process_and_writes_json(tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    options = ["--only=in-process", "--rounds=1", "--seconds=0.001", f"--json={file}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sync", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(file.read_text())
+    assert {"date", "python", "machine", "versions", "microseconds", "promises"} == set(facts)
+    assert {"asyncflask", "starlette", "uvloop", "werkzeug"} <= set(facts["versions"])
+    assert facts["machine"]["cores"] >= 1
+    works = facts["microseconds"]["in-process"]
+    for how in ("one at a time", "32 in flight"):
+        assert set(works[f"sync view, {how}"]) == {"asyncflask", "Starlette", "Flask (WSGI)"}
+        assert set(works[f"async view, {how}"]) == {"bare ASGI", "asyncflask", "Starlette"}
+        assert set(works[f"sync view, 4 hooks, {how}"]) == {"asyncflask", "Flask (WSGI)"}
+        assert set(works[f"sync view, ProxyFix, {how}"]) == {"asyncflask", "Flask (WSGI)"}
+    figures = [each for cells in works.values() for each in cells.values()]
+    for figure in figures:
+        assert figure["rounds"] == [figure["median"]]
+        assert figure["median"] > 0
+    assert [each["at_most"] for each in facts["promises"]] == [0.3, 0.15]
+    assert done.stdout.count("| asyncflask |") == 8
+    assert f"starlette {facts['versions']['starlette']}" in done.stdout
+
+
+def test_a_round_measures_each_cell_once() -> None:
+    log: list[str] = []
+
+    def note(name: str, value: float) -> float:
+        log.append(name)
+        return value
+
+    cells = {OURS: lambda: note("ours", 1.0), THEIRS: lambda: note("theirs", 4.0)}
+    assert measure("test", cells, 2) == {OURS: [1.0, 1.0], THEIRS: [4.0, 4.0]}
+    assert log == ["ours", "theirs"] * 2
+
+
+def test_ratio_is_taken_within_each_round_and_to_the_best() -> None:
+    found = {OURS: [1.0, 10.0, 2.0], THEIRS: [4.0, 40.0, 4.0], OTHERS: [9.0, 50.0, 9.0]}
+    bound = Bound("CPU", OURS, [OTHERS, THEIRS], 0.25)
+    assert bound.best(found) == THEIRS
+    verdict = report.verdict(bound, found)
+    assert verdict == ("CPU (Quick)", 0.25, 0.25)
+    assert verdict.kept
+    assert not verdict._replace(at_most=0.24).kept
+
+
+def test_a_broken_promise_is_shown() -> None:
+    assert "| CPU | 0.50 | 0.30 | no |" in report.verdict_table([report.Verdict("CPU", 0.5, 0.3)])
+
+
+@linux_only
+@pytest.mark.parametrize("path", ["/", "/?close"])
+def test_load_counts_the_answers(path: str) -> None:
+    with serving(hello) as server:
+        crowd = Crowd(server.address[1], path, b"hello", 3)
+        try:
+            assert crowd.load(0.0) == 3
+            assert crowd.load(0.0) == 3
+        finally:
+            crowd.leave()
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/missing", b"hello"), ("/", b"world"), ("/", b"hell"), ("/?close", b"hello you")],
+)
+def test_load_refuses_another_answer(path: str, body: bytes) -> None:
+    with serving(hello) as server:
+        crowd = Crowd(server.address[1], path, body, 1)
+        try:
+            with pytest.raises(LoadError, match="not the expected answer"):
+                crowd.load(0.0)
+        finally:
+            crowd.leave()
