@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+import weakref
 
 import anyio.to_thread
 
@@ -20,34 +21,46 @@ class Budgets:
     """An app's pools, by event loop and kind of work; each is made on first use."""
 
     def __init__(self) -> None:
-        self._pools: dict[t.Any, dict[str, Pool]] = {}
-        self._pid = os.getpid()
+        self._pools: dict[tuple[t.Any, str], Pool] = {}
+        _all.add(self)
 
     def here(self, config: t.Mapping[str, t.Any], kind: str = HANDLERS) -> Pool:
         """Return the running loop's pool for a kind of work.
 
         :param config: the app's configuration, which says how large it is when it is made.
         """
-        if self._pid != os.getpid():  # a forked child has none of its parent's threads
-            self.__init__()  # type: ignore[misc]
-        key = running()
-        pools = self._pools.get(key)
-        if pools is None:
-            self._forget_closed()
-            pools = self._pools[key] = {}
-        pool = pools.get(kind)
+        key = running(), kind
+        pool = self._pools.get(key)
         if pool is None:
+            self._forget_closed()
             limit, queue_limit = config[kind], config["SYNC_QUEUE_LIMIT"]
-            pool = pools[kind] = Pool(Loop(), limit, queue_limit, prepare_thread)
+            pool = self._pools[key] = Pool(Loop(), limit, queue_limit, prepare_thread)
         return pool
+
+    def forget(self) -> None:
+        """Drop all pools: in a forked child, which has none of its parent's threads."""
+        self._pools.clear()
 
     def _forget_closed(self) -> None:
         """Drop the pools of event loops that are closed; their idle threads end by themselves."""
         for key in [*self._pools]:
-            if getattr(key, "is_closed", bool)():
+            if getattr(key[0], "is_closed", bool)():
                 del self._pools[key]
 
     async def close(self) -> None:
         """End the threads of the running loop's pools."""
-        for pool in self._pools.pop(running(), {}).values():
-            await anyio.to_thread.run_sync(pool.close)
+        here = running()
+        for key in [key for key in self._pools if key[0] is here]:
+            await anyio.to_thread.run_sync(self._pools.pop(key).close)
+
+
+_all: weakref.WeakSet[Budgets] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for budgets in _all:
+        budgets.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -135,9 +135,6 @@ class AppContext:
     #: What `after_this_request` registered, if it did.
     after_functions: list[ft.AfterRequestCallable[t.Any]] | None = None
 
-    #: The view, if it is all that is to be called for the request before there is a response.
-    lonely_view: t.Callable[..., t.Any] | None = None
-
     @cached_property
     def g(self) -> _AppCtxGlobals:
         """The namespace that `asyncflask.g` reads; made when it is first asked for."""

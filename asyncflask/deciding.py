@@ -111,16 +111,21 @@ class Deciding(OverridableSteps):
 
     def _match_simply(self, ctx: AppContext) -> bool:
         """Match a request's URL with the compiled matcher; False if it must be done in full."""
-        matcher, url_map, request = self._matcher, self.url_map, ctx.request
-        if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
-            return False
-        if matcher.changes != url_map.changes:
-            matcher = self._matcher = Matcher(url_map)
+        request = ctx.request
         hosts = request.notable.get(b"host")
         if hosts is not None and not is_plain_host(hosts[0]):
             return False
-        found = matcher.match(request.path_info, request.sent_method)
+        found = self._find_rule(request.path_info, request.sent_method)
         if found is None or type(ctx).match_request is not AppContext.match_request:
             return False
         request.url_rule, request.view_args = found
         return True
+
+    def _find_rule(self, path: str, method: str) -> tuple[t.Any, dict[str, t.Any]] | None:
+        """Return the rule and the arguments that the compiled matcher has for a path, if any."""
+        matcher, url_map = self._matcher, self.url_map
+        if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
+            return None
+        if matcher.changes != url_map.changes:
+            matcher = self._matcher = Matcher(url_map)
+        return matcher.match(path, method)

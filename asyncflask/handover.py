@@ -46,8 +46,8 @@ class HandOver:
     #: Whether the coroutine makes no more chunks. It may have other things to do.
     ended = False
 
-    #: Whether nobody takes chunks any more.
-    closed = False
+    #: Whether nobody takes chunks any more; as the thread knows it, and as the loop does.
+    closed = deserted = False
 
     _lane: Lane | None = None
     _told = _left = False
@@ -167,7 +167,7 @@ class HandOver:
         try:
             await self.produce()
         except PipeClosed:
-            if not self.closed:
+            if not self.deserted:
                 raise
 
     async def put(self, chunk: bytes) -> None:
@@ -181,15 +181,16 @@ class HandOver:
             self.tell()
         # The others on the loop get their turn, however willingly the chunks are taken.
         await checkpoint()
-        while self._given - self._taken >= LIMIT and not self.closed:
+        while self._given - self._taken >= LIMIT and not self.deserted:
             await self._wait_for_room()
-        if self.closed:
+        # NOTE: not `closed`, or the cancellation would come later and hit the clean-up.
+        if self.deserted:
             raise PipeClosed
 
     async def _wait_for_room(self) -> None:
         self._room = t.cast("Lane", self._lane).pool.loop.waiter()
         try:
-            if self._given - self._taken >= LIMIT and not self.closed:  # not taken meanwhile
+            if self._given - self._taken >= LIMIT:  # none was taken meanwhile
                 await self._room
         finally:
             self._room = None
@@ -214,8 +215,13 @@ class HandOver:
         return isinstance(failure, LoopCancelled)
 
     def leave(self) -> None:
-        """Notice that nobody takes chunks any more: by default, end the coroutine."""
+        """Notice that nobody takes chunks any more."""
+        self.deserted = True
         self._make_room()
+        self.end_early()
+
+    def end_early(self) -> None:
+        """Have the coroutine end, since nobody takes chunks: cancel it, unless it made them all."""
         if self._cancel is not None and not self.ended:
             self._cancel()
 

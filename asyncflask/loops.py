@@ -67,7 +67,9 @@ class Loop:
 
             self.key = trio.lowlevel.current_trio_token()
             self.call_soon = self.key.run_sync_soon
-            self.call_later = partial(trio.lowlevel.spawn_system_task, _call_after)
+            self.call_later = lambda seconds, func: trio.lowlevel.spawn_system_task(
+                partial(_call_after, seconds, func)
+            )
             self.call_next = lambda func: func()
             self.waiter = Waiter
 

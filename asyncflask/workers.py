@@ -48,7 +48,9 @@ class Job:
         self, lane: Lane, func: t.Callable[..., t.Any], args: tuple[t.Any, ...], context: Context
     ) -> None:
         self.lane, self.func, self.args, self.context = lane, func, args, context
-        self.waiter = lane.pool.loop.waiter()
+        pool = lane.pool
+        pool.in_flight += 1
+        self.waiter = pool.loop.waiter()
         self.nested = lane._depth > 0
         self.over = False
         self.result: t.Any = None
@@ -71,6 +73,7 @@ class Job:
     def settle(self) -> None:
         """Hand the outcome to whoever awaits it; on the loop."""
         self.over = True
+        self.lane.pool.in_flight -= 1
         waiter, error = self.waiter, self.error
         if waiter.done():
             return

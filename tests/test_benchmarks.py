@@ -85,13 +85,15 @@ def test_ratio_is_taken_within_each_round_and_to_the_best() -> None:
     bound = Bound("CPU", OURS, [OTHERS, THEIRS], 0.25)
     assert bound.best(found) == THEIRS
     verdict = report.verdict(bound, found)
-    assert verdict == ("CPU (Quick)", 0.25, 0.25)
+    assert verdict == ("CPU (Quick)", [0.25, 0.25, 0.5], 0.25)
+    assert verdict.ratio == 0.25
     assert verdict.kept
     assert not verdict._replace(at_most=0.24).kept
 
 
 def test_a_broken_promise_is_shown() -> None:
-    assert "| CPU | 0.50 | 0.30 | no |" in report.verdict_table([report.Verdict("CPU", 0.5, 0.3)])
+    verdict = report.Verdict("CPU", [0.25, 0.5, 0.75], 0.3)
+    assert "| CPU | 0.50 | 0.25 - 0.75 | 0.30 | no |" in report.verdict_table([verdict])
 
 
 @linux_only

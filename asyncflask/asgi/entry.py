@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import lifespan, mounts
+from . import lifespan, mounts, shortcut
 from .bridge import BridgedExchange
 from .http import Exchange
 
@@ -24,8 +24,12 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
         if mounted is not None:
             return mounted
     if kind == "http":
-        exchange = BridgedExchange if app._wraps_wsgi else Exchange
-        return exchange(app, scope, receive, send).serve()
+        if app._wraps_wsgi:
+            return BridgedExchange(app, scope, receive, send).serve()
+        found = shortcut.find(app, scope)
+        if found is not None:
+            return shortcut.ShortExchange(app, scope, receive, send, found).serve()
+        return Exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)
     if kind == "websocket":

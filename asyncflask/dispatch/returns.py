@@ -28,8 +28,15 @@ _KINDS = (
 )
 
 
-#: What may be sent without a response object, if nothing wants to see one.
-PLAIN = frozenset({str, bytes, dict, list})
+class Plain(t.NamedTuple):
+    """A response that needs no response object: status 200, a content type and a body."""
+
+    content_type: bytes
+    body: bytes
+
+
+#: What views return that may be sent so, if nothing wants to see a response object.
+_PLAIN = frozenset({str, bytes, dict, list})
 
 
 def has_session_cookie(ctx: AppContext) -> bool:
@@ -40,14 +47,14 @@ def has_session_cookie(ctx: AppContext) -> bool:
     return request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
 
 
-def is_plain(ctx: AppContext, value: t.Any) -> bool:
-    """Whether a view's value can be sent as it is, with the same bytes as a response's.
+def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
+    """Return what to send if a view's value is sent with the same bytes as a response's.
 
     PERF: no response object, no header mapping: a third of the cost of a short answer.
     """
-    app = ctx.app
-    return (
-        type(value) in PLAIN
+    app, kind = ctx.app, type(value)
+    if not (
+        kind in _PLAIN
         and ctx.allows_plain
         and ctx._opened_session is None
         and app._answers_plainly
@@ -55,16 +62,12 @@ def is_plain(ctx: AppContext, value: t.Any) -> bool:
         and not request_finished.receivers
         and ctx.after_functions is None
         and not has_session_cookie(ctx)
-    )
-
-
-def plain_body(app: t.Any, value: t.Any) -> tuple[bytes, bytes]:
-    """Return the content type and the body of a plain value."""
-    kind = type(value)
+    ):
+        return None
     if kind is str or kind is bytes:
         body = value.encode() if kind is str else value
-        return _content_type(app.response_class.default_mimetype), body
-    return app.json.mimetype.encode(), app.json.response_text(value).encode()
+        return Plain(_content_type(app.response_class.default_mimetype), body)
+    return Plain(app.json.mimetype.encode(), app.json.response_text(value).encode())
 
 
 @lru_cache(maxsize=16)

@@ -49,7 +49,7 @@ class Answer(HandOver):
         super().__init__()
         self._asgi_app, self._scope, self._source = asgi_app, scope, source
         self._received = self._noticed = self._refused = self._seen = False
-        self._gone: anyio.Event
+        self._gone: anyio.Event | None = None
 
     def __next__(self) -> bytes:
         try:
@@ -89,12 +89,12 @@ class Answer(HandOver):
         await self._asgi_app(self._scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
-        if not self._received and not self.closed:
+        if not self._received and not self.deserted:
             chunk = b"" if self._source is None else await self._lane_run(self._read)
             if chunk is not None:
                 self._received = not chunk
                 return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
-        await self._gone.wait()
+        await t.cast("anyio.Event", self._gone).wait()
         self._noticed = True
         return {"type": "http.disconnect"}
 
@@ -135,10 +135,10 @@ class Answer(HandOver):
         """Whether a failure comes from the client's having left."""
         return self._refused or super().excuses(failure)
 
-    def leave(self) -> None:
+    def end_early(self) -> None:
         """Tell the application that its client has left, or has all that it wanted."""
-        self._gone.set()
-        self._make_room()
+        if self._gone is not None:
+            self._gone.set()
         if not self.ended:
             lane: t.Any = self._lane
             lane.pool.loop.call_later(NOTICE_SECONDS, self._cancel_if_deaf)

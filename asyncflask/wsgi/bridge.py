@@ -48,10 +48,10 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     "done": {},
 }
 
+#: What is said of it; a restart that comes too late raises the error that it tells of.
 _ILLEGAL: dict[Event, str] = {
     "start": "called start_response a second time without exc_info; only an error may replace"
     " status and headers, and only until the first byte is sent",
-    "restart": "called start_response when the response was over",
     "body": "gave bytes of a body before it had called start_response, or after the end",
     "end": "returned without having called start_response, so there is no status to send",
 }

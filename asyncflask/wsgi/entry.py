@@ -6,8 +6,10 @@ Async handlers, and bodies that are made on an event loop, run on the process's 
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from contextvars import Context, copy_context
+from functools import partial
 
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
@@ -40,14 +42,22 @@ def _serve_mounted(
 ) -> t.Iterable[bytes]:
     """Hand a request to a mounted app; what that raises before it answers is a 500 of ours."""
     below = mount.environ(environ)
-    if "wsgi" in mount.protocols:
-        return t.cast("t.Iterable[bytes]", mount.app(below, start_response))
     try:
+        if "wsgi" in mount.protocols:
+            return t.cast("t.Iterable[bytes]", mount.app(below, start_response))
         return asgi.call(mount.app, below, start_response)
     except Exception as error:
+        failure = sys.exc_info()  # PEP 3333: it may have called `start_response` already
         with app.request_context(environ):
             answer = app.handle_exception(error)
-            return t.cast("t.Iterable[bytes]", answer(environ, start_response))
+            restart = partial(_restart, start_response, failure)
+            return t.cast("t.Iterable[bytes]", answer(environ, restart))
+
+
+def _restart(
+    start_response: StartResponse, failure: t.Any, status: str, headers: t.Any, *rest: t.Any
+) -> t.Any:
+    return start_response(status, headers, failure)
 
 
 class _Exchange:
@@ -71,6 +81,8 @@ class _Exchange:
         ctx._enter()
         try:
             response = self._begun(drive(pipeline.respond(ctx, self.driver)))
+            if response.status_code == 204:  # of a body that is not there; PEP 3333's validator
+                response.headers.pop("Content-Type", None)
             body: t.Iterable[bytes] = response(self.environ, start_response)
             error, streamed = ctx.error, pipeline.holds_context(response)
             return _StreamedBody(self, response, body, copy_context()) if streamed else body

@@ -398,13 +398,6 @@ def did(plain: LiveServer) -> Plain:
     return t.cast("Plain", plain.app.wsgi_app)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_what_is_written(plain: LiveServer) -> None:
     wanted = "".join(f"{number};" for number in range(1000)) + "end"
     assert plain.get("/written").text == wanted
@@ -488,7 +481,9 @@ def test_cut_upload(plain: LiveServer, did: Plain, way: str, sent: int) -> None:
 def test_slow_reader(plain: LiveServer, did: Plain) -> None:
     with plain.connect() as connection:
         connection.send(raw_request("GET", "/download", "Connection: close"))
-        until(lambda: plain.on_loop(lambda: plain.app.sync_metrics.held) == 1)
+        deadline = time.monotonic() + PATIENCE
+        while not plain.on_loop(lambda: plain.app.sync_metrics.held):  # a thread that waits
+            assert time.monotonic() < deadline
         assert did.given * 65_536 < 16 * MIB
         got = connection.rest().partition(b"\r\n\r\n")[2]
     assert len(got) == 64 * MIB

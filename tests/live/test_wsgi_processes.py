@@ -11,7 +11,7 @@ from http.client import HTTPResponse
 import pytest
 
 from .load import Client, load
-from .wire import BYTES, Connection, request
+from .wire import BYTES, request
 from .wsgi_app import BIG, PIECE
 from .wsgi_processes import COMMANDS, ONE_BY_ONE, ServerProcess, running
 

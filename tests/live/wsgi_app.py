@@ -41,7 +41,7 @@ def count(name: str) -> None:
 
 async def appearance(name: str) -> None:
     """Wait until a file of this name appears in the folder."""
-    while not await anyio.Path(FOLDER, name).exists():
+    while not await anyio.Path(FOLDER, name).exists():  # noqa: ASYNC110 - made by another process
         await asyncio.sleep(0.01)
 
 
@@ -118,7 +118,8 @@ async def upload_async() -> str:
 @app.post("/upload-stream", stream_body=True)
 async def upload_stream() -> str:
     digest = hashlib.sha256()
-    async for chunk in request.stream:
+    stream: t.Any = request.stream
+    async for chunk in stream:
         digest.update(chunk)
     return digest.hexdigest()
 
@@ -175,6 +176,7 @@ async def wait() -> str:
 async def trickle() -> AsyncIterator[str]:
     async def pieces() -> AsyncIterator[str]:
         yield "first;"
+        await anyio.Path(FOLDER, "trickling").touch()
         await appearance("go")
         yield "last;"
 

@@ -1,0 +1,197 @@
+"""The life of a pool's threads, on asyncio and on trio."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from asyncflask import Flask, pools
+from asyncflask.exceptions import QueueFull
+from asyncflask.loops import Loop
+from asyncflask.pools import Metrics, Pool
+from asyncflask.workers import Lane
+
+pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
+
+#: Seconds for what takes milliseconds.
+PATIENCE = 5.0
+
+
+@asynccontextmanager
+async def pool_of(limit: int = 4, queue_limit: int = 1000) -> t.AsyncIterator[Pool]:
+    pool = Pool(Loop(), limit, queue_limit)
+    try:
+        yield pool
+    finally:
+        await anyio.to_thread.run_sync(pool.close)
+        assert pool.metrics.threads == 0
+
+
+async def until(holds: t.Callable[[], bool]) -> None:
+    """Let others have their turn until something holds."""
+    with anyio.fail_after(PATIENCE):
+        while not holds():
+            await anyio.lowlevel.checkpoint()
+
+
+class Gate:
+    """Keeps threads until it is opened."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+        self.open = self._opened.set
+
+    def pass_through(self) -> int:
+        assert self._opened.wait(PATIENCE)
+        return threading.get_ident()
+
+
+async def test_there_is_no_thread_before_there_is_work() -> None:
+    async with pool_of() as pool:
+        assert pool.metrics == Metrics(0, 0, 0, 0, 0, 4, 1000)
+
+
+async def test_one_request_after_another_needs_one_thread() -> None:
+    async with pool_of() as pool:
+        threads = {await Lane(pool).run(threading.get_ident) for _ in range(50)}
+        assert len(threads) == pool.metrics.threads == 1
+
+
+async def test_threads_are_as_many_as_are_blocked_up_to_the_limit() -> None:
+    gate = Gate()
+    async with pool_of(limit=3) as pool, anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(Lane(pool).run, gate.pass_through)
+            blocked = min(number + 1, 3)
+            await until(lambda blocked=blocked: pool.metrics.in_use == blocked)  # type: ignore[misc]
+        await until(lambda: pool.waiting == 2)
+        assert pool.metrics == Metrics(3, 3, 0, 2, 0, 3, 1000)
+        gate.open()
+
+
+async def test_what_is_refused_is_counted() -> None:
+    gate = Gate()
+    async with pool_of(limit=1, queue_limit=1) as pool, anyio.create_task_group() as group:
+        for waiting in range(2):
+            pool.admit()
+            group.start_soon(Lane(pool).run, gate.pass_through)
+            await until(lambda waiting=waiting: pool.metrics[1:4] == (1, 0, waiting))  # type: ignore[misc]
+        for rejected in range(1, 4):
+            with pytest.raises(QueueFull) as raised:
+                pool.admit()
+            assert raised.value.retry_after == pools.RETRY_SECONDS
+            assert pool.metrics.rejected == rejected
+        gate.open()
+
+
+async def test_a_thread_that_a_request_keeps_is_not_in_use() -> None:
+    async with pool_of(limit=1) as pool:
+        lanes = [Lane(pool, held=True) for _ in range(3)]
+        threads = {await lane.run(threading.get_ident) for lane in lanes}
+        await until(lambda: pool.metrics.held == 3)
+        assert len(threads) == pool.metrics.threads == 3
+        assert pool.metrics.in_use == 0
+        for lane in lanes:
+            lane.release()
+        await until(lambda: pool.metrics.held == 0)
+
+
+async def test_an_idle_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.01)
+    async with pool_of() as pool:
+        gate = Gate()
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(Lane(pool).run, gate.pass_through)
+            await until(lambda: pool.metrics.in_use == 3)
+            gate.open()
+        await until(lambda: pool.metrics.threads == 0)
+        assert await Lane(pool).run(threading.get_ident) != threading.get_ident()
+
+
+async def test_no_work_is_lost_as_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that comes just when the last thread has waited long enough gets another one."""
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0)
+    async with pool_of(limit=2) as pool:
+        with anyio.fail_after(PATIENCE):
+            for turn in range(1000):
+                assert await Lane(pool).run(abs, -turn) == turn
+
+
+async def test_bursts_as_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "IDLE_SECONDS", 0.0005)
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        done.append(await Lane(pool, held=False).run(abs, -number))
+
+    async with pool_of(limit=8) as pool:
+        with anyio.fail_after(PATIENCE):
+            for _ in range(50):
+                async with anyio.create_task_group() as group:
+                    for number in range(20):
+                        group.start_soon(work, number)
+    assert sorted(done) == sorted([*range(20)] * 50)
+
+
+async def test_closing_waits_for_what_is_at_work() -> None:
+    gate, began = Gate(), threading.Event()
+    ended: list[float] = []
+
+    def work() -> None:
+        began.set()
+        gate.pass_through()
+        ended.append(time.monotonic())
+
+    async with anyio.create_task_group() as group:
+        async with pool_of() as pool:
+            group.start_soon(Lane(pool).run, work)
+            await until(began.is_set)
+            gate.open()
+        assert ended
+        assert ended[0] <= time.monotonic()
+
+
+async def test_work_that_waits_is_done_before_the_pool_is_closed() -> None:
+    gate = Gate()
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(await Lane(pool).run(gate.pass_through))
+
+    async with anyio.create_task_group() as group:
+        async with pool_of(limit=1) as pool:
+            for _ in range(5):
+                group.start_soon(work)
+            await until(lambda: pool.waiting == 4)
+            gate.open()
+    assert len(done) == 5
+
+
+async def test_an_app_has_a_pool_for_each_loop_and_its_metrics_there() -> None:
+    app = Flask(__name__)
+    app.config.update(SYNC_WORKERS=3, SYNC_QUEUE_LIMIT=7)
+    assert app.sync_metrics == Metrics(0, 0, 0, 0, 0, 3, 7)
+    here = threading.get_ident()
+    mine = app._pool()
+
+    async def main() -> None:
+        assert app._pool() is not mine
+        assert await Lane(app._pool()).run(threading.get_ident) not in (here, there())
+        assert app.sync_metrics.threads == 1
+        await app._budgets.close()
+
+    def there() -> int:
+        return threading.get_ident()
+
+    await anyio.to_thread.run_sync(lambda: anyio.run(main))
+    assert mine.metrics.threads == 0
+    assert app._pool() is mine
+    await app._budgets.close()
