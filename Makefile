@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers format upstream conformance bench clean
+.PHONY: help demo test scale check lint types layers format upstream conformance bench bench-sync clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ demo: $(STAMP)  ## Serve the example blog on http://127.0.0.1:5000
 
 test: $(STAMP)  ## Run the test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+scale: $(STAMP)  ## Test with thousands of clients: nothing leaks, memory stays (3 minutes)
+	$(BIN)/python -m pytest tests/scale -s $(ARGS)
 
 check: lint types layers  ## Lint, types and layers
 
@@ -55,5 +58,8 @@ conformance: $(STAMP)  ## Run upstream suites under Flask and under asyncflask (
 bench: $(STAMP)  ## Measure the in-process cost of a request beside Starlette and Flask
 	$(BIN)/python -m benchmarks.overhead
 
+bench-sync: $(STAMP)  ## Measure sync code and the blog, in process and through servers, beside the peers
+	$(BIN)/python -m benchmarks.sync $(ARGS)
+
 clean:  ## Remove the environment and the caches
-	rm -rf $(VENV) .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .venv-peers .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

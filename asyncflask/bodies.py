@@ -48,6 +48,9 @@ class Body:
     #: Whether the client left before the end of the body.
     cut_off = False
 
+    #: Whether some of it was let go of unread, when its request was over.
+    lost = False
+
     _held_bytes = 0
     _on_disk = False
     _rest = b""
@@ -106,10 +109,18 @@ class Body:
         :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
         """
         if not self._rest:
-            self._rest = self._held.read(size) or self._wait_for_more()
+            self._rest = self._read_held(size) or self._wait_for_more()
         taken, self._rest = self._rest[:size], self._rest[size:]
         self._count(taken)
         return taken
+
+    def _read_held(self, size: int) -> bytes:
+        if self.lost:  # NOTE: no ValueError, which werkzeug takes for a form without fields
+            raise RuntimeError(
+                "The request's body is read after the request is over, and is gone by now. Read it"
+                " before the response is sent, and hand what you need of it to what runs later."
+            )
+        return b"" if self._held.closed else self._held.read(size)
 
     def _count(self, taken: bytes) -> None:
         self._taken += len(taken)
@@ -132,7 +143,7 @@ class Body:
 
         :raises ClientDisconnected: (400) if the client left before the end of the body.
         """
-        while held := (self._rest or self._held.read(CHUNK_BYTES)):
+        while held := (self._rest or self._read_held(CHUNK_BYTES)):
             self._rest = b""
             self._count(held)
             yield held
@@ -144,10 +155,12 @@ class Body:
         self._check_whole(b"")
 
     def release(self) -> None:
-        """Close the temporary file, if there is one."""
+        """Close the temporary file, if there is one, and let go of the reader: no circle stays."""
+        vars(self).pop("reader", None)
         if self._on_disk:
+            self.lost = bool(self._rest or self._held.read(1))
+            self._rest = b""
             self._held.close()
-            self._held = io.BytesIO()
 
 
 class _RawReader(io.RawIOBase):

@@ -27,6 +27,7 @@ from werkzeug.routing import MapAdapter, RequestRedirect
 
 from . import _current, drivers, workers
 from . import typing as ft
+from .config import Config
 from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
 from .sessions import SessionInterface, SessionMixin
@@ -43,10 +44,14 @@ class ContextHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
     """What a context needs of its app."""
 
     name: str
+    config: Config
     json: JSONProvider
     app_ctx_globals_class: type[_AppCtxGlobals]
     request_class: type[Request]
     session_interface: SessionInterface
+
+    @property
+    def _matcher(self) -> t.Any: ...
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Bind the URL map."""
@@ -109,6 +114,7 @@ class AppContext:
 
     _outer: AppContext | None = None  # what was current when this was pushed by hand
     _shared: AppContext | None = None  # the outer context of the same app that lends its `g`
+    _driver: drivers.LoopDriver | None = None  # what calls the callbacks of an ``async with`` block
     _lane: workers.Lane | None = None  # where this request's sync code runs, once there is any
 
     def __init__(
@@ -200,11 +206,17 @@ class AppContext:
     def _session(self, value: SessionMixin | None) -> None:
         self._opened_session = value
 
+    def match_simply(self) -> bool:
+        """Match the URL if that takes no code but our own; return whether it did."""
+        if not self.matched:
+            self.matched = self.app._match_simply(self)
+        return self.matched
+
     def match(self) -> None:
         """Match the URL, if that was not done yet."""
-        if not self.matched:
+        if not self.match_simply():
             self.matched = True
-            if not self.app._match_simply(self) and self.url_adapter is not None:
+            if self.url_adapter is not None:
                 self.match_request()
 
     def match_request(self) -> None:
@@ -223,9 +235,13 @@ class AppContext:
         """Let go of errors whose frames refer to this context, which would be a circle."""
         if self.error is not None:
             self.error = None
-        missed = None if self._request is None else self._request.routing_exception
-        if missed is not None:
-            missed.__traceback__ = None
+        if self._request is not None:
+            missed = self._request.routing_exception
+            if missed is not None:
+                missed.__traceback__ = missed.__context__ = None
+            environ = vars(self._request).get("environ")
+            if environ is not None:
+                environ.pop("werkzeug.request", None)
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, for another task."""
@@ -295,7 +311,13 @@ class AppContext:
     async def __aenter__(self) -> t.Self:
         self._enter()
         if len(self._cv_tokens) == 1:
-            await self.app._begin(self, drivers.LoopDriver(self.app))
+            self._driver = drivers.LoopDriver(self.app)
+            try:
+                await self.app._begin(self, self._driver)
+            except BaseException:
+                self._driver.close()
+                self._leave()
+                raise
         return self
 
     async def __aexit__(
@@ -305,8 +327,11 @@ class AppContext:
         tb: TracebackType | None,
     ) -> None:
         try:
-            if len(self._cv_tokens) == 1:
-                await self.app._end(self, drivers.LoopDriver(self.app), exc_value)
+            if len(self._cv_tokens) == 1 and self._driver is not None:
+                try:
+                    await self.app._end(self, self._driver, exc_value)
+                finally:
+                    self._driver.close()
         finally:
             self._leave()
 
@@ -337,7 +362,8 @@ class RequestContext(AppContext):
             request = app.request_class(environ)
             request.json_module = app.json
         super().__init__(app, request=request, session=session)
-        _ = self.url_adapter  # as in Flask: an untrusted host is known before the push
+        if app._matcher is None or app.config["TRUSTED_HOSTS"] is not None:
+            _ = self.url_adapter  # as in Flask: an untrusted host is known before the push
 
     def copy(self) -> RequestContext:
         """Return a context of its own for the same request and session, for another task."""

@@ -50,8 +50,8 @@ class Driver(t.Protocol):
     ) -> t.Any:
         """`call`, where the handler must find `error` in `sys.exc_info`."""
 
-    def begin_teardown(self) -> None:
-        """Say that from here on everything called is called to its end."""
+    def shield(self, shielded: bool) -> bool:
+        """Say whether all that is called now is called to its end; return what held before."""
 
 
 def is_async(func: t.Any) -> bool:
@@ -137,11 +137,10 @@ class ThreadDriver:
         """`call`: this thread is handling `error` already."""
         return await self.call(func, *args)
 
-    def begin_teardown(self) -> None:
-        """Let nothing interrupt what is called from here on."""
+    def shield(self, shielded: bool) -> bool:
+        """Let nothing interrupt what is called now; return what held before."""
         lane = workers.current()
-        if lane is not None:
-            lane.shield()
+        return False if lane is None else lane.shield(shielded)
 
 
 class LoopDriver:
@@ -192,11 +191,10 @@ class LoopDriver:
             return await self.call(func, *args)
         return await self.call(_call_handling, error, func, *args)
 
-    def begin_teardown(self) -> None:
-        """Let nothing interrupt what is called from here on, and no slow view delay it."""
-        self.budget = budgets.TEARDOWN
-        if self.lane is not None:
-            self.lane.shield()
+    def shield(self, shielded: bool) -> bool:
+        """Let nothing interrupt what is called now, and no slow view delay it."""
+        self.budget = budgets.TEARDOWN if shielded else budgets.HANDLERS
+        return False if self.lane is None else self.lane.shield(shielded)
 
     def close(self) -> None:
         """Let the lane's thread go."""

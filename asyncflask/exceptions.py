@@ -29,7 +29,7 @@ class LoopCancelled(RuntimeError):
     """Raised in sync code whose awaited coroutine was cancelled, as at a server's shutdown."""
 
 
-class PipeClosed(Exception):
+class PipeClosed(BrokenPipeError):
     """Raised in the writer of a `Pipe` whose reader went away."""
 
 

@@ -18,6 +18,7 @@ import sys
 import threading
 import typing as t
 from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 T = t.TypeVar("T")
@@ -97,3 +98,15 @@ def start_thread(target: t.Callable[[], None], name: str) -> None:
         original("_thread", "start_new_thread")(target, ())
     else:
         threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def before_joins(func: t.Callable[[], None]) -> None:
+    """Where threads are greenlets, call `func` at the end of the process, before any is waited for.
+
+    `concurrent.futures` waits for the threads of its executors then. Those that the process's own
+    event loop has started are greenlets of that loop's thread, whom nobody else can wake.
+    """
+    if is_patched():
+        importlib.import_module("concurrent.futures.thread")  # whose turn comes after ours now
+        with suppress(RuntimeError):  # the end has begun
+            t.cast("t.Any", threading)._register_atexit(func)

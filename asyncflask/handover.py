@@ -129,7 +129,7 @@ class HandOver:
 
     def _start(self) -> Lane:
         lane = self._lane = workers.current() or Lane(portal.background_pool())
-        self._before = lane._jobs, lane._cancel
+        self._outer = lane._jobs
         self._jobs = greenlets.make_queue() if lane._jobs is None else lane._jobs
         lane._jobs = self._jobs  # also between two steps, when no thread is there
         lane._depth += 1
@@ -146,20 +146,23 @@ class HandOver:
             self._look(lane)
         self._left = True
         lane._depth -= 1
-        lane._jobs, lane._cancel = self._before
-        if call.error is not None and self._failure is None:
-            self._failure = call.error
+        lane._jobs = self._outer
+        self._failure, call.error = call.error, None
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # this frame is in its traceback: no circle
 
     # On the loop.
 
     def _spawn(self, lane: Lane, call: Call, context: Context) -> None:
-        lane._spawn(self._run, context, call.done)
-        self._cancel = lane._cancel
+        lane._spawn(call, self._run, context)
+        if call.open:
+            self._cancel = lane._cancel
         if self.closed:  # before it began
             self.leave()
 
@@ -243,8 +246,8 @@ class AsyncBody(HandOver):
             async for chunk in chunks:
                 await self.put(chunk.encode() if isinstance(chunk, str) else chunk)
         finally:
-            with anyio.CancelScope(shield=True):
-                await _close(chunks)
+            # NOTE: in no cancel scope of ours, inside which it could not leave its own.
+            await _close(chunks)
 
     def close(self) -> None:
         """Close the iterable, wherever it is."""
@@ -255,5 +258,11 @@ class AsyncBody(HandOver):
 
 async def _close(chunks: t.Any) -> None:
     aclose = getattr(chunks, "aclose", None)
-    if aclose is not None:
+    if aclose is None:
+        return
+    try:
         await aclose()
+    except BaseExceptionGroup as group:  # a task group around the `yield` wraps the word to end
+        expected = (GeneratorExit, anyio.get_cancelled_exc_class())
+        if group.split(expected)[1] is not None:
+            raise

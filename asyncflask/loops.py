@@ -87,13 +87,15 @@ class Loop:
 
         :return: what cancels the task.
         """
-        cancelled = LoopCancelled("What this code waited for on the event loop was cancelled.")
+
+        def cancelled() -> LoopCancelled:
+            return LoopCancelled("What this code waited for on the event loop was cancelled.")
 
         async def task() -> None:
             try:
                 result = await func()
             except anyio.get_cancelled_exc_class():
-                done(None, cancelled)
+                done(None, cancelled())
                 raise
             except BaseException as error:
                 done(None, error)
@@ -102,7 +104,7 @@ class Loop:
 
         def tell_if_cancelled(ended: asyncio.Task[None]) -> None:
             if ended.cancelled():  # NOTE: before its first step, none of `task` has run
-                done(None, cancelled)
+                done(None, cancelled())
 
         if self.is_asyncio:
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)

@@ -26,6 +26,9 @@ _VARIABLE = re.compile(r"<(?:(?P<converter>[a-zA-Z_]\w*):)?(?P<name>[a-zA-Z_]\w*
 #: Converters that match within one segment, whatever it is.
 _SIMPLE = ("default", "string", "int", "float", "uuid")
 
+#: Their implementations, werkzeug's own: others may be registered under these names.
+_STOCK = frozenset(DEFAULT_CONVERTERS[name] for name in _SIMPLE)
+
 
 class Rule(RuleBase):
     """One URL rule: werkzeug's, with more options.
@@ -68,13 +71,14 @@ def has_custom_converters(url_map: MapBase) -> bool:
 class _Node:
     """A place in the tree: what may follow, and the rules that end here."""
 
-    __slots__ = ("literal", "opaque", "rules", "variable")
+    __slots__ = ("ends_opaquely", "literal", "opaque", "rules", "variable")
 
     def __init__(self) -> None:
         self.literal: dict[str, _Node] = {}
         self.variable: list[tuple[int, str, re.Pattern[str], _Node]] = []
         self.rules: list[RuleBase] = []
-        self.opaque = False
+        self.opaque = False  # what goes on from here
+        self.ends_opaquely = False  # what ends here
 
     def child(self, segment: str, converters: t.Mapping[str, BaseConverter]) -> _Node | None:
         """Return the node behind a rule's segment, made if need be; None if it is not simple."""
@@ -84,6 +88,8 @@ class _Node:
         if found is None or (found["converter"] or "default") not in _SIMPLE:
             return None
         converter = converters[found["name"]]
+        if type(converter) not in _STOCK:
+            return None
         for weight, regex, _, node in self.variable:
             if (weight, regex) == (converter.weight, converter.regex):
                 return node
@@ -114,7 +120,7 @@ class Matcher:
         self.changes = url_map.changes
         self._root = _Node()
         self._static: dict[tuple[str, str], RuleBase] = {}
-        if url_map.host_matching or has_custom_converters(url_map):
+        if url_map.host_matching:
             self._root.opaque = True
             return
         subdomain = url_map.default_subdomain or ""
@@ -135,7 +141,7 @@ class Matcher:
             node = child
         if not simple:
             # Wherever it stands in the order, a path that ends here is werkzeug's to answer.
-            node.opaque = True
+            node.ends_opaquely = True
         node.rules.append(rule)
 
     def _collect_static(self, node: _Node, path: str) -> None:
@@ -143,7 +149,7 @@ class Matcher:
 
         PERF: 0.2 us for a path, whatever its length, where the search takes 1 us.
         """
-        if not node.opaque and "//" not in path and all(rule.methods for rule in node.rules):
+        if not node.ends_opaquely and "//" not in path and all(rule.methods for rule in node.rules):
             for rule in reversed(node.rules):
                 self._static.update(((path, method), rule) for method in rule.methods or ())
         for segment, child in node.literal.items():
@@ -201,7 +207,7 @@ class Matcher:
         return None
 
     def _at_end(self, node: _Node, method: str) -> RuleBase | None:
-        if node.opaque:
+        if node.ends_opaquely:
             raise _Unsure
         rule = node.rule_for(method)
         if rule is None and "" in node.literal:

@@ -42,7 +42,7 @@ def carry_over(source: Context) -> None:
 class Job:
     """One call on its way through a lane's thread and back."""
 
-    __slots__ = ("args", "context", "error", "func", "lane", "nested", "over", "result", "waiter")
+    __slots__ = ("args", "around", "context", "error", "func", "lane", "over", "result", "waiter")
 
     def __init__(
         self, lane: Lane, func: t.Callable[..., t.Any], args: tuple[t.Any, ...], context: Context
@@ -51,7 +51,7 @@ class Job:
         pool = lane.pool
         pool.in_flight += 1
         self.waiter = pool.loop.waiter()
-        self.nested = lane._depth > 0
+        self.around = lane._cancel  # of the coroutine that asks for it, if a lane's thread waits
         self.over = False
         self.result: t.Any = None
         self.error: BaseException | None = None
@@ -73,7 +73,10 @@ class Job:
     def settle(self) -> None:
         """Hand the outcome to whoever awaits it; on the loop."""
         self.over = True
-        self.lane.pool.in_flight -= 1
+        lane = self.lane
+        lane.pool.in_flight -= 1
+        if lane._pending is self:
+            lane._pending = None
         waiter, error = self.waiter, self.error
         if waiter.done():
             return
@@ -87,7 +90,7 @@ class Job:
         try:
             return await self.waiter
         except anyio.get_cancelled_exc_class() as cancelled:
-            self.lane.interrupt(once=self.nested)
+            self.lane.interrupt(self)
             await self._outcome_of_cancelled()
             raise cancelled from None
 
@@ -108,10 +111,11 @@ class Call:
     :param jobs: where its thread gets work from while it waits.
     """
 
-    __slots__ = ("error", "jobs", "known", "lane", "open", "result")
+    __slots__ = ("around", "error", "jobs", "known", "lane", "open", "result")
 
     def __init__(self, lane: Lane, jobs: greenlets.Queue[t.Any]) -> None:
         self.lane, self.jobs = lane, jobs
+        self.around: t.Callable[[], t.Any] | None = None  # what cancels the call around this one
         self.open = True  # on the loop: whether work that is started now is still done
         self.known = False  # in the thread: whether the outcome has been seen
         self.result: t.Any = None
@@ -122,6 +126,7 @@ class Call:
         if not self.open:
             return
         self.open = False
+        self.lane._cancel = self.around
         self.result, self.error = result, error
         self.jobs.put(self)
 
@@ -138,7 +143,16 @@ class Lane:
         `hold` while it runs.
     """
 
-    __slots__ = ("_cancel", "_depth", "_jobs", "_shielded", "held", "interrupted", "pool")
+    __slots__ = (
+        "_cancel",
+        "_depth",
+        "_jobs",
+        "_pending",
+        "_shielded",
+        "held",
+        "interrupted",
+        "pool",
+    )
 
     def __init__(self, pool: Pool, *, held: bool = False) -> None:
         self.pool = pool
@@ -147,6 +161,7 @@ class Lane:
         self._jobs: greenlets.Queue[t.Any] | None = None
         self._depth = 0
         self._cancel: t.Callable[[], t.Any] | None = None
+        self._pending: Job | Lane | None = None  # whose next wait is interrupted
         self._shielded = False
 
     def hold(self) -> None:
@@ -226,23 +241,26 @@ class Lane:
 
         :raises LoopCancelled: if the loop cancels it.
         """
-        outer, before, around = self._jobs, self._cancel, _awaited.get()
+        outer, around = self._jobs, _awaited.get()
         jobs = self._jobs = greenlets.make_queue() if outer is None else outer
         call, context = Call(self, jobs), copy_context()
         context.run(_awaited.set, call)
         self._depth += 1
         try:
             coroutine = partial(_await, func, args, kwargs)
-            self.pool.loop.call_soon(partial(self._spawn, coroutine, context, call.done))
+            self.pool.loop.call_soon(partial(self._spawn, call, coroutine, context))
             while not call.known:
                 self._take(jobs.get())
         finally:
             self._depth -= 1
-            self._jobs, self._cancel = outer, before
+            self._jobs = outer
         carry_over(context)
         _awaited.set(around)
         if call.error is not None:
-            raise call.error
+            try:
+                raise call.error
+            finally:
+                call.error = None  # this frame is in its traceback: no circle
         return call.result
 
     def _take(self, item: Job | Call | None) -> None:
@@ -252,29 +270,39 @@ class Lane:
         elif item is not None:
             item.known = True
 
-    def _spawn(self, call: t.Any, context: Context, done: t.Any) -> None:
+    def _spawn(self, call: Call, coroutine: t.Any, context: Context) -> None:
         """Start what the lane's thread waits for; on the loop."""
-        if self.interrupted and not self._shielded:
-            done(None, LoopCancelled("What this code would wait for is not wanted any more."))
+        call.around = self._cancel
+        if self._pending is not None and not self._shielded:
+            self._pending = None
+            call.done(None, LoopCancelled("What this code would wait for is not wanted any more."))
             return
         try:
-            self._cancel = self.pool.loop.spawn(call, context, done)
+            self._cancel = self.pool.loop.spawn(coroutine, context, call.done)
         except BaseException as error:  # or the thread would wait for ever
-            done(None, error)
+            call.done(None, error)
 
-    def interrupt(self, once: bool = False) -> None:
-        """Cancel the coroutine that the lane's thread waits for; on the loop.
+    def interrupt(self, job: Job | None = None) -> None:
+        """Cancel the coroutine that the lane's thread waits for, or the next one; on the loop.
 
-        :param once: only what it waits for now. Otherwise whatever it will wait for, too, up to
-            its `shield`.
+        It is done once, as with a task: code that cleans up afterwards may wait again.
+
+        :param job: whose work is not wanted any more; by default all of it.
         """
-        self.interrupted = self.interrupted or not once
-        if self._cancel is not None and not self._shielded:
+        around = None if job is None else job.around
+        self.interrupted = self.interrupted or around is None
+        if self._cancel is None or self._cancel is around:
+            self._pending = job or self
+        elif not self._shielded:
             self._cancel()
 
-    def shield(self) -> None:
-        """Let nothing be interrupted from here on: the request is being torn down."""
-        self._shielded = True
+    def shield(self, shielded: bool = True) -> bool:
+        """Let nothing be interrupted from here on: the request is being torn down.
+
+        :return: whether that held before.
+        """
+        before, self._shielded = self._shielded, shielded
+        return before
 
 
 async def _await(

@@ -27,6 +27,7 @@ import uvloop
 from . import peers
 
 Call = t.Callable[[], t.Awaitable[None]]
+Receive = t.Callable[[], t.Awaitable[dict[str, t.Any]]]
 
 #: What is asked for: a name, the path, and how many requests are under way at once.
 WORK = (
@@ -63,15 +64,37 @@ async def receive() -> dict[str, t.Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+def receive_once() -> Receive:
+    """Return a `receive` of one request: the empty body of a GET, then nothing, as from a server.
+
+    For what watches for the client's leaving; the rest need not pay for it.
+    """
+    given = False
+
+    async def receive() -> dict[str, t.Any]:
+        nonlocal given
+        if given:
+            await asyncio.get_running_loop().create_future()
+        given = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive
+
+
 async def discard(message: t.Any) -> None:
     """Take a message of the response and drop it."""
 
 
-def caller(app: t.Any, path: str, at_once: int) -> Call:
-    """Return a coroutine function that makes `at_once` requests."""
+def caller(
+    app: t.Any, path: str, at_once: int, receiver: t.Callable[[], Receive] = lambda: receive
+) -> Call:
+    """Return a coroutine function that makes `at_once` requests.
+
+    :param receiver: makes the `receive` of each.
+    """
 
     async def one() -> None:
-        await app(scope(path), receive, discard)
+        await app(scope(path), receiver(), discard)
 
     async def many() -> None:
         await asyncio.gather(*(one() for _ in range(at_once)))
@@ -106,19 +129,35 @@ async def check(name: str, app: t.Any, path: str) -> None:
     async def send(message: t.Any) -> None:
         seen.append(message)
 
-    await app(scope(path), receive, send)
+    await app(scope(path), receive_once(), send)
     if seen[0]["status"] != 200 or not b"".join(m.get("body", b"") for m in seen[1:]):
         raise SystemExit(f"{name} answers {path} with {seen}")
 
 
-async def cost(call: Call, seconds: float, at_once: int) -> float:
-    """Return microseconds per request, over about `seconds`."""
+def check_wsgi(name: str, app: t.Any, path: str) -> None:
+    """Do the same for a WSGI application.
+
+    :raises SystemExit: if it does not answer 200.
+    """
+    seen: list[str] = []
+    body = b"".join(app(peers.wsgi_environ(path), lambda status, *_: seen.append(status)))
+    if seen != ["200 OK"] or not body:
+        raise SystemExit(f"{name} answers {path} with {seen}, {body!r}")
+
+
+async def cost(
+    call: Call, seconds: float, at_once: int, clock: t.Callable[[], float] = time.perf_counter
+) -> float:
+    """Return microseconds per request, over about `seconds`.
+
+    :param clock: what to read the time from.
+    """
     batch, done, spent = 20, 0, 0.0
     while spent < seconds:
-        began = time.perf_counter()
+        began = clock()
         for _ in range(batch):
             await call()
-        spent += time.perf_counter() - began
+        spent += clock() - began
         done += batch
     return spent / done / at_once * 1e6
 
@@ -131,6 +170,7 @@ async def measure(rounds: int, seconds: float) -> dict[str, dict[str, float]]:
             await check(name, app, path)
             calls[work, name] = caller(app, path, at_once), at_once
     for work, path, at_once in WORK:
+        check_wsgi("Flask (WSGI)", peers.flask(), path)
         calls[work, "Flask (WSGI)"] = wsgi_caller(peers.flask(), path, at_once), at_once
     found: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for number in range(rounds):

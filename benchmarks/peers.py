@@ -91,6 +91,37 @@ def flask() -> t.Any:
     return app
 
 
+def quart() -> t.Any:
+    """Return Quart's; it is not in our environment."""
+    import quart as real  # type: ignore[import-not-found,unused-ignore]
+
+    app = real.Quart(__name__)
+
+    async def text() -> str:
+        return TEXT
+
+    app.add_url_rule("/str", view_func=text, endpoint="text")
+    app.add_url_rule("/sync", view_func=lambda: TEXT, endpoint="sync")
+    return app
+
+
+def with_hooks(app: t.Any) -> t.Any:
+    """Give an app of ours or of Flask's four sync hooks, and return it."""
+    app.before_request(lambda: None)
+    app.after_request(lambda response: response)
+    app.teardown_request(lambda error: None)
+    app.teardown_appcontext(lambda error: None)
+    return app
+
+
+def behind_proxy(app: t.Any) -> t.Any:
+    """Wrap an app of ours or of Flask's in a WSGI middleware, and return it."""
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    app.wsgi_app = ProxyFix(app.wsgi_app)
+    return app
+
+
 def asgi() -> dict[str, t.Any]:
     """Return the ASGI applications by name."""
     return {"bare ASGI": bare(), "asyncflask": asyncflask(), "Starlette": starlette()}

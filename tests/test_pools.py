@@ -166,12 +166,11 @@ async def test_work_that_waits_is_done_before_the_pool_is_closed() -> None:
     async def work() -> None:
         done.append(await Lane(pool).run(gate.pass_through))
 
-    async with anyio.create_task_group() as group:
-        async with pool_of(limit=1) as pool:
-            for _ in range(5):
-                group.start_soon(work)
-            await until(lambda: pool.waiting == 4)
-            gate.open()
+    async with anyio.create_task_group() as group, pool_of(limit=1) as pool:
+        for _ in range(5):
+            group.start_soon(work)
+        await until(lambda: pool.waiting == 4)
+        gate.open()
     assert len(done) == 5
 
 

@@ -125,14 +125,28 @@ def test_the_rest_is_left_to_werkzeug(path: str) -> None:
     assert Matcher(url_map).match(path, "GET") is None
 
 
-def test_a_map_with_custom_converters_is_left_to_werkzeug() -> None:
+def test_rules_with_custom_converters_are_left_to_werkzeug() -> None:
     class Twice(BaseConverter):
         pass
 
-    url_map = Map([Rule("/a", endpoint="a")], converters={"twice": Twice})
+    url_map = Map(
+        [
+            Rule("/a", endpoint="a"),
+            Rule("/a/<int:x>", endpoint="x"),
+            Rule("/b/<float:x>", endpoint="x"),
+            Rule("/c/<twice:x>", endpoint="x"),
+            Rule("/c/c", endpoint="c"),
+        ],
+        converters={"twice": Twice, "int": Twice},
+    )
     assert has_custom_converters(url_map)
     assert not has_custom_converters(Map())
-    assert Matcher(url_map).match("/x", "GET") is None
+    matcher = Matcher(url_map)
+    for path, endpoint in (("/a", "a"), ("/b/1.5", "x"), ("/c/c", "c")):
+        found = matcher.match(path, "GET")
+        assert found is not None
+        assert found[0].endpoint == endpoint
+    assert matcher.match("/a/1", "GET") is matcher.match("/c/1", "GET") is None
 
 
 def test_a_map_that_matches_hosts_is_left_to_werkzeug() -> None:

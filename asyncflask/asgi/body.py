@@ -16,62 +16,35 @@ Who reads, and where:
 
 from __future__ import annotations
 
-import io
-import tempfile
 import typing as t
 from contextvars import Context
 from functools import cached_property
 
-import anyio.to_thread
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from .. import workers
+from ..bodies import TOO_LONG_TO_BUFFER, Body
 from ..wrappers import Request
+from .arrivals import Arrivals, Receive
 from .isolation import InContext
-
-Receive = t.Callable[[], t.Awaitable[t.MutableMapping[str, t.Any]]]
-
-#: Bytes of a body that are kept in memory; what is longer goes to a temporary file. Werkzeug's
-#: figure for uploads and Flask's for form fields.
-MEMORY_BYTES = 500_000
 
 #: Bytes of a body that are read on the loop before a thread is taken, so that a slow client with
 #: a small form occupies none. One read of uvicorn's gives at most as much.
 SMALL_BYTES = 65_536
 
-_TOO_LONG_TO_BUFFER = (
-    "The request's body is longer than what is read ahead for an async handler. Raise"
-    " MAX_CONTENT_LENGTH or MAX_BUFFERED_BODY, read it in a plain `def` view, or declare the route"
-    " with stream_body=True and read it with `async for chunk in request.stream`."
-)
 
-
-class RequestBody:
+class RequestBody(Body):
     """A request's body over ASGI's messages.
 
-    PERF: most requests have none, so that making one sets three attributes and opens nothing.
+    PERF: most requests have none, so that making one sets one attribute and opens nothing.
 
     :param notable: the values of the headers that say how long it is, by name.
     :param receive: the connection's ``receive``.
     :param context: the context variables to call it with (see `isolation`).
     """
 
-    #: Bytes that may be read; beyond it, 413.
-    limit: int | None = None
-
-    #: Bytes that it has by its headers; None if only its end will tell.
     declared: int | None = 0
-
-    #: Whether all of it has been received.
     complete = True
-
-    #: Whether the client left before the end of the body.
-    cut_off = False
-
-    _held_bytes = 0
-    _on_disk = False
-    _rest = b""
-    _taken = 0
 
     def __init__(
         self, notable: t.Mapping[bytes, list[bytes]], receive: Receive, context: Context
@@ -82,139 +55,52 @@ class RequestBody:
             self.complete = self.declared == 0
 
     @cached_property
-    def _receive(self) -> Receive:
-        return InContext(*self._server)
+    def arrivals(self) -> Arrivals:
+        """The connection's messages: for this body, and for who waits for the client to leave."""
+        return Arrivals(InContext(*self._server))
 
-    @cached_property
-    def _held(self) -> t.IO[bytes]:
-        """What was read ahead, from where the reader is."""
-        return io.BytesIO()
+    async def read_small(self, limit: int | None = None) -> None:
+        """Read a body that is declared to be small, so that a slow client occupies no thread.
 
-    @cached_property
-    def reader(self) -> BodyReader:
-        """The body as a buffered file."""
-        return BodyReader(_RawReader(self))
+        :param limit: bytes beyond which it will be refused, so that reading it is in vain.
+        """
+        bound = SMALL_BYTES if limit is None else min(limit, SMALL_BYTES)
+        if self.declared and self.declared <= bound:
+            await self.read_ahead(SMALL_BYTES)
 
-    async def read_ahead(self, limit: int) -> None:
-        """Receive until the body is complete or more than `limit` bytes are held."""
-        position = self._held.tell()
-        self._held.seek(0, io.SEEK_END)
-        while not self.complete and self._held_bytes <= limit:
-            chunk = await self.next_message()
-            self._held_bytes += len(chunk)
-            if self._held_bytes > MEMORY_BYTES:
-                await anyio.to_thread.run_sync(self._write_to_disk, chunk)
-            else:
-                self._held.write(chunk)
-        self._held.seek(position)
-
-    def _write_to_disk(self, chunk: bytes) -> None:
-        if not self._on_disk:
-            memory = t.cast("io.BytesIO", self._held)
-            self._held = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `release`
-            self._held.write(memory.getbuffer())
-            self._on_disk = True
-        self._held.write(chunk)
-
-    async def next_message(self) -> bytes:
+    async def next_chunk(self) -> bytes:
         """Receive one message and return its bytes; once the body is complete, nothing."""
         if self.complete:
             return b""
-        message = await self._receive()
+        message = await self.arrivals()
         if message["type"] == "http.disconnect":
             self.cut_off = self.complete = True
             return b""
         self.complete = not message.get("more_body", False)
         return t.cast("bytes", message.get("body", b""))
 
-    async def disconnected(self) -> None:
-        """Return when the client has left; what it still sends is dropped."""
-        while not self.cut_off:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self.cut_off = self.complete = True
+    def next_chunk_here(self) -> bytes:
+        """Receive one message, in a lane's thread, which is not at work meanwhile.
 
-    def take(self, size: int) -> bytes:
-        """Return up to `size` bytes of what is there next, waiting for them if need be.
-
-        :raises ClientDisconnected: (400) if the client left before the end of the body.
-        :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
+        :raises RequestEntityTooLarge: (413) on the event loop, which must not wait.
         """
-        if not self._rest:
-            self._rest = self._held.read(size) or self._wait_for_more()
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        self._count(taken)
-        return taken
-
-    def _count(self, taken: bytes) -> None:
-        self._taken += len(taken)
-        if self.limit is not None and self._taken > self.limit:
-            raise RequestEntityTooLarge
-
-    def _wait_for_more(self) -> bytes:
-        chunk = b""
-        while not chunk and not self.complete:
-            lane = workers.current()
-            if lane is None:
-                raise RequestEntityTooLarge(_TOO_LONG_TO_BUFFER)
-            chunk = lane.call_async(self.next_message)
-        self._check_whole(chunk)
-        return chunk
-
-    def _check_whole(self, chunk: bytes) -> None:
-        if not chunk and self.cut_off:
-            raise ClientDisconnected("The client left before it had sent the whole body.")
-
-    async def chunks(self) -> t.AsyncIterator[bytes]:
-        """Iterate over what is held and then over what arrives.
-
-        :raises ClientDisconnected: (400) if the client left before the end of the body.
-        """
-        while held := (self._rest or self._held.read(SMALL_BYTES)):
-            self._rest = b""
-            self._count(held)
-            yield held
-        while not self.complete:
-            chunk = await self.next_message()
-            if chunk:
-                self._count(chunk)
-                yield chunk
-        self._check_whole(b"")
+        lane = workers.current()
+        if lane is None:
+            raise RequestEntityTooLarge(TOO_LONG_TO_BUFFER)
+        lane.pool.hold(1)  # the client's pace is not to keep others from their turn
+        try:
+            return t.cast("bytes", lane.call_async(self.next_chunk))
+        finally:
+            lane.pool.hold(-1)
 
     def release(self) -> None:
-        """Close the temporary file, if there is one."""
-        if self._on_disk:
-            self._held.close()
-            self._held = io.BytesIO()
-
-
-class _RawReader(io.RawIOBase):
-    """What a `BodyReader` buffers."""
-
-    def __init__(self, body: RequestBody) -> None:
-        self.body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: t.Any) -> int:
-        taken = self.body.take(len(buffer))
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-
-class BodyReader(io.BufferedReader):
-    """The body as a file; in an async handler also with ``async for``."""
-
-    raw: _RawReader
-
-    @property
-    def asgi_body(self) -> RequestBody:
-        """What this reads: so that a request made from an environ finds it again."""
-        return self.raw.body
-
-    def __aiter__(self) -> t.AsyncIterator[bytes]:
-        return self.raw.body.chunks()
+        """Let go of what is held, also in memory: errors that refer to the request may live on."""
+        super().release()
+        held = vars(self).get("_held")
+        if held is not None and not held.closed:
+            self.lost = bool(self._rest or held.read(1))
+            self._rest = b""
+            held.close()
 
 
 def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:

@@ -12,23 +12,26 @@ from contextvars import copy_context
 
 import anyio
 from anyio.lowlevel import checkpoint
-from werkzeug.exceptions import HTTPException
 
 from .. import _current
 from ..pipes import Pipe
 from ..workers import Lane
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
 from ..wsgi.bridge import FileWrapper, WSGICall
-from .arrivals import Arrivals
-from .body import SMALL_BYTES, RequestBody
-from .http import Exchange, Message, Receive, Send
+from .body import RequestBody
+from .http import Message, Receive, Send, answer_failure
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 
 async def serve_wsgi(
-    app: t.Any, wsgi_app: WSGIApplication, scope: Message, receive: Receive, send: Send
+    app: t.Any,
+    wsgi_app: WSGIApplication,
+    scope: Message,
+    receive: Receive,
+    send: Send,
+    outer: Message | None = None,
 ) -> None:
     """Serve one HTTP request with a WSGI application.
 
@@ -38,6 +41,7 @@ async def serve_wsgi(
         ``root_path`` ends with it.
     :param receive: the connection's ``receive``.
     :param send: its ``send``.
+    :param outer: the scope as the app got it, where the application is mounted in the app.
     :raises Exception: what the application raises, where it cannot be answered any more or
         `PROPAGATE_EXCEPTIONS` asks for it.
     """
@@ -46,7 +50,7 @@ async def serve_wsgi(
     try:
         await bridge.serve()
     except Exception as error:
-        await bridge.fail(error)
+        await answer_failure(app, outer or scope, receive, send, error, bridge.started)
     finally:
         _current.context.reset(token)
         bridge.body.release()
@@ -61,9 +65,8 @@ class _Bridge:
         self.app, self.wsgi_app, self.scope = app, wsgi_app, scope
         self.receive, self.send = receive, send
         self.notable = notable_headers(scope["headers"])
-        self.arrivals = Arrivals(receive)
         # It is called for the thread, whose context is not the server's; `send` is not.
-        self.body = RequestBody(self.notable, self.arrivals, copy_context())
+        self.body = RequestBody(self.notable, receive, copy_context())
         self.started = self.gone = False
 
     async def serve(self) -> None:
@@ -74,7 +77,7 @@ class _Bridge:
         refused = refusal(self.scope, self.notable)
         if refused is not None:
             raise refused
-        await self._read_small_body()
+        await self.body.read_small()
         pool = self.app._pool()
         pool.admit()
         lane = Lane(pool)
@@ -94,11 +97,6 @@ class _Bridge:
                 await job.outcome()
             raise
         await job.outcome()
-
-    async def _read_small_body(self) -> None:
-        """Read a body that is declared to be small, so that a slow client occupies no thread."""
-        if self.body.declared and self.body.declared <= SMALL_BYTES:
-            await self.body.read_ahead(SMALL_BYTES)
 
     def _environ(self) -> WSGIEnvironment:
         environ = environ_from_scope(self.scope, self.body.reader)
@@ -123,8 +121,11 @@ class _Bridge:
             except Exception as raised:  # NOTE: raised below, so that no group wraps it
                 error = raised
             group.cancel_scope.cancel()
-        if error is not None and not (self.gone and isinstance(error, OSError)):
-            raise error
+        try:
+            if error is not None and not (self.gone and isinstance(error, OSError)):
+                raise error
+        finally:
+            del error  # NOTE: its traceback refers to this frame: a circle
 
     async def _send_chunks(self, call: WSGICall, pipe: Pipe) -> None:
         while (chunk := await pipe.read()) is not None:
@@ -134,31 +135,9 @@ class _Bridge:
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _abandon_when_gone(self, call: WSGICall) -> None:
-        await self.arrivals.departure()
+        try:
+            await self.body.arrivals.departure()
+        except anyio.get_cancelled_exc_class():
+            return  # NOTE: nothing follows; its traceback would keep this request until a gc
         self.gone = True
         call.abandon()
-
-    async def fail(self, error: Exception) -> None:
-        """Answer an error, if nothing of a response has been sent; else raise it."""
-        answer = Exchange(self.app, self.scope, self.receive, self.send)
-        answer.started = self.started
-        if isinstance(error, HTTPException) and not self.started:
-            await answer.send_page(error)
-            return
-        token = _current.context.set(answer.ctx)
-        try:
-            await answer.fail(error)
-        finally:
-            _current.context.reset(token)
-            answer.ctx.forget_errors()
-
-
-class BridgedExchange:
-    """The app's own requests, through the WSGI middleware around it."""
-
-    def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
-        self._args = app, app, scope, receive, send
-
-    async def serve(self) -> None:
-        """Handle the request; its context is made below the middleware, by the WSGI entry."""
-        await serve_wsgi(*self._args)

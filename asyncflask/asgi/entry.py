@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from . import lifespan, mounts, shortcut
-from .bridge import BridgedExchange
+from .bridge import serve_wsgi
 from .http import Exchange
 
 Message = t.MutableMapping[str, t.Any]
@@ -25,7 +25,7 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
             return mounted
     if kind == "http":
         if app._wraps_wsgi:
-            return BridgedExchange(app, scope, receive, send).serve()
+            return serve_wsgi(app, app, scope, receive, send)
         found = shortcut.find(app, scope)
         if found is not None:
             return shortcut.ShortExchange(app, scope, receive, send, found).serve()

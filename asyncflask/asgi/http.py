@@ -13,7 +13,7 @@ from contextvars import copy_context
 
 import anyio
 from anyio.lowlevel import checkpoint
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from .. import _current
 from ..ctx import AppContext
@@ -27,9 +27,10 @@ from ..pipes import Pipe
 from ..workers import Lane, carry_over
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
-from ..wrappers.wire import wire_header
-from .body import SMALL_BYTES, RequestBody, read_for_loop
+from ..wrappers.wire import merged_head, wire_header
+from .body import RequestBody, read_for_loop
 from .failure import debug_page
+from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
 
 Message = t.MutableMapping[str, t.Any]
@@ -52,6 +53,9 @@ class Exchange:
 
     #: Whether the whole request runs in its lane's thread.
     in_thread = False
+
+    #: Whether the client was seen to leave while its response was streamed.
+    gone = False
 
     _driver: LoopDriver | None = None
 
@@ -104,8 +108,12 @@ class Exchange:
     def drive(self, step: Step, *args: t.Any) -> t.Any:
         """Run a step in the lane's thread; keep the thread if the response is not done with it."""
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
-        if step is pipeline.complete and _needs_more(result):
-            self.open_lane().hold()
+        if step is pipeline.complete and type(result) is not Plain:
+            file = as_file(self.app, result)
+            if file is not None:
+                file.prepare(wanted=not self._is_bodiless(result))
+            if _needs_more(result):
+                self.open_lane().hold()
         return result
 
     def open_lane(self) -> Lane:
@@ -137,22 +145,13 @@ class Exchange:
         if way is not Way.LOOP:
             self.in_thread = way is Way.THREAD
             if self.in_thread:
-                await self.read_small_body()
+                await self.body.read_small(self.app.config["MAX_CONTENT_LENGTH"])
             self.app._pool().admit()
         if self.in_thread:
             return await self.run(pipeline.complete)
         if not self.body.complete:
             await read_for_loop(self.request, self.app.config)
         return await pipeline.complete(self.ctx, self.driver)
-
-    async def read_small_body(self) -> None:
-        """Read a body that is declared to be small, so that a slow client occupies no thread."""
-        declared = self.body.declared
-        if not declared:
-            return
-        limit = self.app.config["MAX_CONTENT_LENGTH"]
-        if declared <= (SMALL_BYTES if limit is None else min(limit, SMALL_BYTES)):
-            await self.body.read_ahead(SMALL_BYTES)
 
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
@@ -167,7 +166,7 @@ class Exchange:
             error = raised
             raise
         finally:
-            if holds or response._on_close or hasattr(response.response, "close"):
+            if holds or response._on_close or _is_closable(response.response):
                 await self._finish(response, holds, error)
 
     async def _finish(self, response: t.Any, holds: bool, error: BaseException | None) -> None:
@@ -183,7 +182,7 @@ class Exchange:
         body = response.response
         if hasattr(body, "aclose"):
             await body.aclose()
-            response.response = ()
+            body = response.response = ()
         if response._on_close or hasattr(body, "close"):
             await self.driver_call(response.close)
 
@@ -202,7 +201,7 @@ class Exchange:
                 f"A response cannot have the status {response.status_code}: HTTP has 200 to 599 for"
                 " final answers (RFC 9110 section 15)."
             )
-        bodiless = _is_bodiless(self.scope["method"], response.status_code)
+        bodiless = self._is_bodiless(response)
         start = {
             "type": "http.response.start",
             "status": response.status_code,
@@ -212,17 +211,32 @@ class Exchange:
             body = b"" if bodiless else b"".join(map(encode, response.response))
             await self.send(start, {"type": "http.response.body", "body": body})
             return
+        file = as_file(self.app, response)
+        if file is not None:
+            await self._send_file(start, file)
+            return
         await self.send(start)
         chunks = self._async_chunks(response) if response.is_async else self._lane_chunks(response)
         await self._stream(chunks)
+
+    async def _send_file(self, start: Message, file: FileBody) -> None:
+        piece = await file.next_piece()
+        more = not file.over
+        await self.send(start, {"type": "http.response.body", "body": piece, "more_body": more})
+        if more:
+            await self._stream(file.pieces())
+
+    def _is_bodiless(self, response: t.Any) -> bool:
+        """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
+        status = response.status_code
+        return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
 
     async def _stream(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
         """Send a body chunk by chunk, until its end or until the client leaves."""
         error: BaseException | None = None
         async with anyio.create_task_group() as group:
             with Interrupt() as interrupt:
-                if self.body.complete:
-                    group.start_soon(self._interrupt_when_gone, interrupt)
+                group.start_soon(self._interrupt_when_gone, interrupt)
                 try:
                     await self._send_chunks(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
@@ -230,19 +244,29 @@ class Exchange:
             with anyio.CancelScope(shield=True):
                 await chunks.aclose()
             group.cancel_scope.cancel()
-        if error is not None and not (self.body.cut_off and isinstance(error, OSError)):
-            raise error
+        if error is None:
+            return
+        left = self.gone or self.body.cut_off
+        try:
+            if not (left and isinstance(error, (OSError, ClientDisconnected))):
+                raise error
+        finally:
+            del error  # NOTE: its traceback refers to this frame: a circle
 
     async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
         async for chunk in chunks:
-            if self.body.cut_off:
+            if self.gone:
                 return
             if chunk:
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _interrupt_when_gone(self, interrupt: Interrupt) -> None:
-        await self.body.disconnected()
+        try:
+            await self.body.arrivals.departure()
+        except anyio.get_cancelled_exc_class():
+            return  # NOTE: nothing follows; its traceback would keep this request until a gc
+        self.gone = True
         interrupt.trigger()
 
     async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
@@ -269,14 +293,14 @@ class Exchange:
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
-        own = [wire_header(name, value) for name, value in response.headers]
-        known = hasattr(response.asgi_app, "raw_headers")
+        app = response.asgi_app
+        before = getattr(app, "status_code", 200), [*getattr(app, "raw_headers", ())]
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": own if known else [*message["headers"], *own]}
-                if known:
-                    message["status"] = response.status_code
+                sent = message["status"], message["headers"]
+                status, headers = merged_head(response, before, sent)
+                message = {**message, "status": status, "headers": headers}
             await self.send(message)
 
         await response.asgi_app(self.scope, self.receive, send)
@@ -339,14 +363,35 @@ def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
 
 def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
-    return type(response) is not Plain and bool(
-        not response.is_sequence or response._on_close or pipeline.holds_context(response)
-    )
+    made = response.is_sequence or type(response.response) is FileBody
+    return bool(not made or response._on_close or pipeline.holds_context(response))
 
 
-def _is_bodiless(method: str, status: int) -> bool:
-    """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
-    return method == "HEAD" or status in (204, 304) or 100 <= status < 200
+def _is_closable(body: t.Any) -> bool:
+    return hasattr(body, "close") or hasattr(body, "aclose")
+
+
+async def answer_failure(
+    app: t.Any, scope: Message, receive: Receive, send: Send, error: Exception, started: bool
+) -> None:
+    """Answer what another application raised, in the name of the app that it works for.
+
+    :param scope: the connection's scope, as the app got it.
+    :param started: whether a response has begun.
+    :raises Exception: the error, where it cannot be answered any more or `PROPAGATE_EXCEPTIONS`
+        asks for it.
+    """
+    exchange = Exchange(app, scope, receive, send)
+    exchange.started = started
+    token = _current.context.set(exchange.ctx)
+    try:
+        if isinstance(error, HTTPException) and not started:
+            await exchange.send_page(error)
+        else:
+            await exchange.fail(error)
+    finally:
+        _current.context.reset(token)
+        exchange.ctx.forget_errors()
 
 
 def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from ..mounts import Mount
 from ..sansio.app import App
 from .bridge import serve_wsgi
-from .http import Exchange
+from .http import answer_failure
 from .isolation import InContext
 
 Message = t.MutableMapping[str, t.Any]
@@ -30,7 +30,7 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     if "asgi" not in mount.protocols:
         if scope["type"] == "websocket" or app._wraps_wsgi:
             return None
-        return serve_wsgi(app, mount.app, mount.scope(scope), receive, send)
+        return serve_wsgi(app, mount.app, mount.scope(scope), receive, send, outer=scope)
     if scope["type"] == "websocket" or isinstance(mount.app, App):
         return t.cast("t.Awaitable[None]", mount.app(mount.scope(scope), receive, send))
     return _serve_http(app, mount, scope, receive, send)
@@ -56,20 +56,4 @@ async def _serve_http(
     try:
         await mount.app(mount.scope(scope), InContext(receive, context), noting_send)
     except Exception as error:
-        if started:
-            raise
-        await _FailedExchange(app, scope, receive, send, error).serve()
-
-
-class _FailedExchange(Exchange):
-    """A request whose app raised before it answered."""
-
-    def __init__(
-        self, app: t.Any, scope: Message, receive: Receive, send: Send, error: Exception
-    ) -> None:
-        super().__init__(app, scope, receive, send)
-        self._error = error
-
-    async def handle(self) -> t.NoReturn:
-        """Raise what the app raised."""
-        raise self._error
+        await answer_failure(app, scope, receive, send, error, started)

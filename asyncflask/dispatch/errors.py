@@ -37,7 +37,10 @@ async def handle_user(ctx: AppContext, driver: Driver, error: Exception) -> t.An
         return await step(ctx, "handle_http_exception", handle_http, error)(ctx, driver, error)
     handler = app._find_error_handler(error, ctx.request.blueprints)
     if handler is None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # this frame is in its traceback: no circle
     return await driver.call_handling(error, handler, error)
 
 

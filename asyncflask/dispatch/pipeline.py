@@ -92,7 +92,10 @@ async def full_dispatch(
     plain = as_plain(ctx, value)
     if plain is not None:
         return plain
-    return await step(ctx, "finalize_request", finalize)(ctx, driver, value)
+    try:
+        return await step(ctx, "finalize_request", finalize)(ctx, driver, value)
+    finally:
+        del value  # it may be the error in whose traceback this frame is: no circle
 
 
 async def _preprocess_and_dispatch(ctx: AppContext, driver: Driver) -> t.Any:

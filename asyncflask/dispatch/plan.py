@@ -29,7 +29,7 @@ def way_of(ctx: AppContext) -> Way:
     A custom converter may block, an overridden step is sync code: both decide for the thread.
     """
     app = ctx.app
-    if app._overridden or app._converts_in_thread:
+    if app._overridden or (app._converts_in_thread and not ctx.match_simply()):
         return Way.THREAD
     ctx.match()
     rule = ctx.request.url_rule

@@ -47,10 +47,13 @@ async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -
     """`end` for a handled request: an error that the app wants ignored is not passed on."""
     if not has_end(ctx):
         return
-    driver.begin_teardown()
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
-    await end(ctx, driver, error)
+    before = driver.shield(True)
+    try:
+        await end(ctx, driver, error)
+    finally:
+        driver.shield(before)
 
 
 async def teardown_request(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from werkzeug.wrappers import Response as ResponseBase
 
 from .. import _current, json, portal
+from ..handover import AsyncBody
 
 _COOKIE_BREAK = re.compile(r"[\x00-\x20\x7f;,]")
 
@@ -101,9 +102,9 @@ class Response(ResponseBase):
         return hasattr(self.response, "__aiter__")
 
     def iter_encoded(self) -> t.Iterator[bytes]:
-        """Iterate over the body as bytes; an async one is awaited on a loop, piece by piece."""
+        """Iterate over the body as bytes; an async one is made on a loop meanwhile."""
         if self.is_async:
-            return iterate_from_sync(t.cast("t.Any", self.response))
+            self.response = AsyncBody(t.cast("t.Any", self.response))
         return super().iter_encoded()
 
     def close(self) -> None:
@@ -117,18 +118,3 @@ class Response(ResponseBase):
 def encode(chunk: str | bytes) -> bytes:
     """Return one piece of a body as bytes."""
     return chunk.encode() if isinstance(chunk, str) else chunk
-
-
-def iterate_from_sync(body: t.AsyncIterable[str | bytes]) -> t.Iterator[bytes]:
-    """Iterate over an async body in a thread, closing it on every way out."""
-    iterator = body.__aiter__()
-    try:
-        while True:
-            try:
-                yield encode(portal.call_async(iterator.__anext__))
-            except StopAsyncIteration:
-                return
-    finally:
-        aclose = getattr(iterator, "aclose", None)
-        if aclose is not None:
-            portal.call_async(aclose)

@@ -1,9 +1,15 @@
-"""A response's headers as they go out, in ASGI's form."""
+"""The head of a response as it goes out, in ASGI's form."""
 
 from __future__ import annotations
 
 import re
+import typing as t
 from functools import lru_cache
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+#: Status and headers.
+Head = tuple[int, t.Iterable[tuple[bytes, bytes]]]
 
 #: RFC 9110 section 5.6.2 (a name is a token) and 5.5 (no controls but the tab in a value).
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,3 +34,27 @@ def wire_header(name: str, value: str) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=256)  # an app has a few dozen; bounded in case it makes names up
 def _wire_name(name: str) -> bytes | None:
     return name.lower().encode() if _NAME.fullmatch(name) else None
+
+
+def merged_head(response: t.Any, before: Head, sent: Head) -> tuple[int, RawHeaders]:
+    """Return the head of an ASGI application's answer, with what hooks changed in it.
+
+    What an application says only when it runs stands: the length and the entity tag of a file,
+    the status of a range.
+
+    :param response: what stood for the application while the hooks ran.
+    :param before: what they found there.
+    :param sent: what the application sends.
+    :raises ValueError: if a hook's header cannot be sent.
+    """
+    after = [wire_header(name, value) for name, value in response.headers]
+    known = [(name.lower(), value) for name, value in before[1]]
+    names = {name for name, _ in known}
+    changed = {name for name in names if _values(known, name) != _values(after, name)}
+    head = [each for each in sent[1] if each[0].lower() not in changed]
+    head += [each for each in after if each[0] in changed or each[0] not in names]
+    return sent[0] if response.status_code == before[0] else response.status_code, head
+
+
+def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]

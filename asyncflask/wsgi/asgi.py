@@ -109,7 +109,7 @@ class Answer(HandOver):
         try:
             return t.cast("bytes", self._source.read1(CHUNK_BYTES))
         except ClientDisconnected:
-            self._lane_post(self.leave)
+            self._lane_post(self._tell_gone)
             return None
 
     def _lane_post(self, func: t.Callable[[], None]) -> None:
@@ -137,11 +137,14 @@ class Answer(HandOver):
 
     def end_early(self) -> None:
         """Tell the application that its client has left, or has all that it wanted."""
-        if self._gone is not None:
-            self._gone.set()
+        self._tell_gone()
         if not self.ended:
             lane: t.Any = self._lane
             lane.pool.loop.call_later(NOTICE_SECONDS, self._cancel_if_deaf)
+
+    def _tell_gone(self) -> None:
+        if self._gone is not None:
+            self._gone.set()
 
     def _cancel_if_deaf(self) -> None:
         if not self._noticed and self._cancel is not None:

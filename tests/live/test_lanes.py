@@ -151,17 +151,14 @@ def trailing_app(trail: Trail, hooks: str) -> Flask:
     def mine() -> str:
         return current_request.args["id"]
 
-    if hooks == "async":
+    def second() -> None:
+        trail.step(mine(), "second")
 
-        @blueprint.before_request
-        async def second() -> None:
-            await asyncio.sleep(0)
-            trail.step(mine(), "second")
-    else:
+    async def second_on_loop() -> None:
+        await asyncio.sleep(0)
+        second()
 
-        @blueprint.before_request
-        def second() -> None:
-            trail.step(mine(), "second")
+    blueprint.before_request(second if hooks == "sync" else second_on_loop)
 
     @blueprint.get("/sync")
     def sync_view() -> str:

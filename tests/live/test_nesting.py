@@ -12,12 +12,14 @@ import time
 import typing as t
 from collections import Counter
 from collections.abc import Iterator
+from contextvars import copy_context
 
 import pytest
 
 from asyncflask import Flask, g, render_template_string, stream_with_context
 from asyncflask import request as current_request
 from asyncflask.pools import JOIN_SECONDS
+from asyncflask.templating import render_template_string_async
 
 from ..conftest import Live
 from .load import Client, load
@@ -76,7 +78,11 @@ def make_app() -> tuple[Flask, Nest]:
     app.config["SYNC_WORKERS"] = 4
     nest = Nest(app)
     add_hooks(app, nest)
-    app.jinja_env.globals["down"] = lambda: nest.down("template") or "x"
+
+    @app.template_global()
+    def down() -> str:
+        nest.down("template")
+        return "x"
 
     @app.get("/view")
     def view() -> str:
@@ -226,6 +232,99 @@ def test_plain_threads_go_down() -> None:
     for thread in threads:
         thread.join()
     assert nest.reached == {("thread", DEPTH, True): 1000}
+
+
+def app_with_rendering() -> Flask:
+    """Make an app with templates that are rendered on a loop and say where sync code ran."""
+    app = Flask(__name__)
+    app.before_request(nothing)
+
+    @app.context_processor
+    def thread() -> dict[str, int]:
+        return {"thread": threading.get_ident()}
+
+    async def render() -> int:
+        return int(await render_template_string_async("{{ thread }}"))
+
+    @app.get("/own_thread")
+    def own_thread() -> str:
+        found: list[bool] = []
+
+        def work() -> None:
+            found.append(app.async_to_sync(render)() == threading.get_ident())
+
+        context = copy_context()
+        other = threading.Thread(target=context.run, args=(work,))
+        other.start()
+        other.join()
+        return str(found)
+
+    @app.get("/to_thread")
+    async def to_thread() -> str:
+        def work() -> bool:
+            return bool(app.async_to_sync(render)() == threading.get_ident())
+
+        return str([await asyncio.to_thread(work)])
+
+    @app.get("/gathered")
+    async def gathered() -> str:
+        return str([len({*await asyncio.gather(*[render() for _ in range(5)])}) == 1])
+
+    @app.get("/on_the_loop")
+    async def on_the_loop() -> str:  # it should await; it gets its answer all the same
+        return str([app.async_to_sync(render)() == threading.get_ident()])
+
+    return app
+
+
+def nothing() -> None:
+    """Be sync code, which makes the server's side open a lane for the request."""
+
+
+@stacks
+@pytest.mark.parametrize("path", ["own_thread", "to_thread", "gathered", "on_the_loop"])
+def test_sync_code_runs_in_the_thread_that_waits_whichever_that_is(
+    live: Live, loop: LoopName, http: HttpName, path: str
+) -> None:
+    """A thread that is not the request's waits for another loop, where its lane is of no use."""
+    server = live(app_with_rendering(), loop=loop, http=http)
+    for _ in range(5):
+        assert server.get(f"/{path}").text == "[True]"
+
+
+@stacks
+def test_a_task_that_outlives_what_was_waited_for_finds_a_thread(
+    live: Live, loop: LoopName, http: HttpName
+) -> None:
+    app, nest = make_app()
+    tasks: list[asyncio.Task[None]] = []
+    go_on: list[asyncio.Event] = []
+
+    @app.get("/start")
+    def start() -> str:
+        async def later() -> None:
+            go_on.append(asyncio.Event())
+            await go_on[0].wait()
+            await nest.on_loop(DEPTH, [])
+
+        async def begin() -> None:
+            tasks.append(asyncio.create_task(later()))
+            await asyncio.sleep(0)
+
+        app.async_to_sync(begin)()
+        return "x"
+
+    @app.get("/end")
+    async def end() -> str:
+        go_on[0].set()
+        await asyncio.wait_for(tasks[0], PATIENCE)
+        return "x"
+
+    server = live(app, loop=loop, http=http)
+    assert [server.get(path).text for path in ("/start", "/end")] == ["x", "x"]
+    deadline = time.monotonic() + PATIENCE
+    while server.on_loop(lambda: app.sync_metrics).held:
+        assert time.monotonic() < deadline, "a thread is kept"
 
 
 @stacks

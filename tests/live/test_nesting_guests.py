@@ -45,7 +45,7 @@ def add_anyio_views(app: Flask) -> None:
     @app.get("/run")
     def run() -> str:
         async def on_loop(value: str) -> tuple[int, str]:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             async with app.app_context():  # whose teardown function comes back to this thread
                 g.thread = threading.get_ident()
             found, _ = var.get(), var.set("back")

@@ -1,0 +1,119 @@
+"""A file as a response's body, read in the app's budget for files.
+
+States: *open* -> *over*, when the last piece was read or nobody wants the rest; then it is closed.
+
+One piece is read at a time, by whichever thread is free. Between two pieces none is kept, however
+slowly the client reads. What is not plainly a file on disk, or is to be changed on its way, is a
+body like any other, and made in the request's own thread.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import typing as t
+
+from werkzeug.wsgi import FileWrapper, _RangeWrapper
+
+from ..budgets import FILES
+from ..workers import Lane
+
+#: Bytes that are read at once. A job for a thread costs about as much as reading a tenth of it, and
+#: as much is kept for each client that reads slowly.
+PIECE_BYTES = 262_144
+
+
+class FileBody:
+    """A file on its way to the client.
+
+    :param app: the app, which lends the threads.
+    :param blocks: the file, or a range of it, as werkzeug wraps it.
+    """
+
+    #: Whether all of it was read, or is not wanted; it is closed then.
+    over = False
+
+    _ready: bytes | None = None
+    _lane: Lane | None = None
+
+    def __init__(self, app: t.Any, blocks: FileWrapper | _RangeWrapper) -> None:
+        self.app, self._blocks = app, blocks
+        self._size = PIECE_BYTES
+        if isinstance(blocks, FileWrapper):
+            blocks.buffer_size = self._size
+        else:
+            # One byte more than the range has: what is shorter than what was asked for is the end.
+            self._size = min(self._size, (blocks.byte_range or 0) + 1)
+            t.cast("FileWrapper", blocks.iterable).buffer_size = self._size
+
+    def prepare(self, wanted: bool) -> None:
+        """Read the first piece ahead, in the thread that opened the file; or close it there.
+
+        :param wanted: whether the response has a body.
+        """
+        if wanted:
+            self._ready = self._read()
+        else:
+            self.close()
+
+    async def next_piece(self) -> bytes:
+        """Read the next piece; in a thread, unless it was read ahead."""
+        ready, self._ready = self._ready, None
+        return await self._call(self._read) if ready is None else ready
+
+    async def pieces(self) -> t.AsyncGenerator[bytes, None]:
+        """Read what is left, piece by piece."""
+        while not self.over:
+            yield await self.next_piece()
+
+    async def aclose(self) -> None:
+        """Close the file, if it is open; in a thread."""
+        self._ready = None
+        if not self.over:
+            await self._call(self.close)
+
+    async def _call(self, func: t.Callable[[], t.Any]) -> t.Any:
+        if self._lane is None:
+            self._lane = Lane(self.app._pool(FILES))
+        return await self._lane.start(func).outcome()
+
+    def _read(self) -> bytes:
+        piece = b""
+        try:
+            piece = next(self._blocks, b"")
+        finally:
+            if len(piece) < self._size:
+                self.close()
+        return piece
+
+    def close(self) -> None:
+        """Close the file; in a thread."""
+        self.over = True
+        self._blocks.close()
+
+
+def as_file(app: t.Any, response: t.Any) -> FileBody | None:
+    """Make a response's body a `FileBody`, and return it, if it is a file to be sent as it is."""
+    body = response.response
+    if isinstance(body, FileBody):
+        return body
+    if not response.direct_passthrough or not _is_file(body):
+        return None
+    response.response = made = FileBody(app, body)
+    return made
+
+
+def _is_file(body: t.Any) -> bool:
+    """Whether a body is a file that any thread may read, and that never waits for anybody."""
+    if type(body) is _RangeWrapper:
+        body = body.iterable
+    if type(body) is not FileWrapper:
+        return False
+    file = body.file
+    if type(file) is io.BytesIO:
+        return True
+    if type(file) not in (io.BufferedReader, io.BufferedRandom) or file.closed:
+        return False
+    raw = t.cast("io.BufferedReader", file).raw
+    return type(raw) is io.FileIO and stat.S_ISREG(os.fstat(raw.fileno()).st_mode)
