@@ -89,10 +89,14 @@ class Body:
             chunk = await self.next_chunk()
             self._held_bytes += len(chunk)
             if self._held_bytes > MEMORY_BYTES:
-                await anyio.to_thread.run_sync(self._write_to_disk, chunk)
+                await self.in_thread(self._write_to_disk, chunk)
             else:
                 self._held.write(chunk)
         self._held.seek(position)
+
+    async def in_thread(self, func: t.Callable[[bytes], None], chunk: bytes) -> None:
+        """Call a function that writes to a disk."""
+        await anyio.to_thread.run_sync(func, chunk)
 
     def _write_to_disk(self, chunk: bytes) -> None:
         if not self._on_disk:

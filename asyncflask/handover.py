@@ -120,7 +120,8 @@ class HandOver:
 
     def _look(self, lane: Lane) -> None:
         """Do a piece of the lane's work, or note that there are news."""
-        lane._take(self._jobs.get())
+        if not self.known:  # another one that waits in this thread may have taken the word
+            lane._take(self._jobs.get())
         if self.known:
             self.known = self._told = False  # and now look: what comes later tells again
 
@@ -129,7 +130,7 @@ class HandOver:
 
     def _start(self) -> Lane:
         lane = self._lane = workers.current() or Lane(portal.background_pool())
-        self._outer = lane._jobs
+        self._outer, self._depth = lane._jobs, lane._depth
         self._jobs = greenlets.make_queue() if lane._jobs is None else lane._jobs
         lane._jobs = self._jobs  # also between two steps, when no thread is there
         lane._depth += 1
@@ -146,7 +147,8 @@ class HandOver:
             self._look(lane)
         self._left = True
         lane._depth -= 1
-        lane._jobs = self._outer
+        if lane._depth == self._depth:  # none that began later is still at it
+            lane._jobs = self._outer
         self._failure, call.error = call.error, None
 
     def _raise_failure(self) -> None:

@@ -22,8 +22,9 @@ from functools import cached_property
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from .. import workers
+from .. import _current, workers
 from ..bodies import TOO_LONG_TO_BUFFER, Body
+from ..budgets import FILES
 from ..wrappers import Request
 from .arrivals import Arrivals, Receive
 from .isolation import InContext
@@ -93,10 +94,21 @@ class RequestBody(Body):
         finally:
             lane.pool.hold(-1)
 
+    async def in_thread(self, func: t.Callable[[bytes], None], chunk: bytes) -> None:
+        """Call a function that writes to a disk, in the app's budget for files."""
+        ctx = _current.app_context()
+        if ctx is None:
+            await super().in_thread(func, chunk)
+        else:
+            await workers.Lane(ctx.app._pool(FILES)).start(func, chunk).outcome()
+
     def release(self) -> None:
         """Let go of what is held, also in memory: errors that refer to the request may live on."""
+        kept = self.__dict__
+        if "reader" not in kept and "_held" not in kept:  # PERF: most requests have no body
+            return
         super().release()
-        held = vars(self).get("_held")
+        held = kept.get("_held")
         if held is not None and not held.closed:
             self.lost = bool(self._rest or held.read(1))
             self._rest = b""

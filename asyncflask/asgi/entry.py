@@ -28,7 +28,7 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
             return serve_wsgi(app, app, scope, receive, send)
         found = shortcut.find(app, scope)
         if found is not None:
-            return shortcut.ShortExchange(app, scope, receive, send, found).serve()
+            return shortcut.serve(app, scope, receive, send, found)
         return Exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)

@@ -62,8 +62,12 @@ class FileBody:
         ready, self._ready = self._ready, None
         return await self._call(self._read) if ready is None else ready
 
-    async def pieces(self) -> t.AsyncGenerator[bytes, None]:
-        """Read what is left, piece by piece."""
+    async def pieces(self, first: bytes) -> t.AsyncGenerator[bytes, None]:
+        """Read what is left, piece by piece.
+
+        :param first: what was read before, and comes first.
+        """
+        yield first
         while not self.over:
             yield await self.next_piece()
 
@@ -95,10 +99,12 @@ class FileBody:
 
 def as_file(app: t.Any, response: t.Any) -> FileBody | None:
     """Make a response's body a `FileBody`, and return it, if it is a file to be sent as it is."""
+    if not response.direct_passthrough:
+        return None
     body = response.response
     if isinstance(body, FileBody):
         return body
-    if not response.direct_passthrough or not _is_file(body):
+    if not _is_file(body):
         return None
     response.response = made = FileBody(app, body)
     return made

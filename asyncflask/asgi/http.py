@@ -9,7 +9,7 @@ the client leaves.
 from __future__ import annotations
 
 import typing as t
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -21,10 +21,10 @@ from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Way, way_of
 from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
-from ..exceptions import LoopCancelled, PipeClosed, QueueFull
+from ..exceptions import QueueFull
 from ..loops import Interrupt
-from ..pipes import Pipe
 from ..workers import Lane, carry_over
+from ..wrappers import Request
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.wire import merged_head, wire_header
@@ -32,11 +32,32 @@ from .body import RequestBody, read_for_loop
 from .failure import debug_page
 from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
+from .lanebody import chunks_from_lane
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
 Send = t.Callable[[Message], t.Awaitable[None]]
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
+
+
+def open_context(
+    app: t.Any,
+    scope: Message,
+    receive: Receive,
+    entered: Context,
+    notable: dict[bytes, list[bytes]],
+) -> AppContext:
+    """Return the context of a request that is to be handled.
+
+    :param entered: the context variables as the server has set them.
+    :param notable: the headers that decide how it is handled (`notable_headers`).
+    """
+    body = RequestBody(notable, receive, entered)
+    request: Request = app.request_class.from_scope(scope, body)
+    request.notable, request.json_module = notable, app.json
+    ctx = AppContext(app, request=request)
+    ctx.allows_plain = True
+    return ctx
 
 
 class Exchange:
@@ -46,6 +67,8 @@ class Exchange:
     :param scope: the connection's scope.
     :param receive: its ``receive``.
     :param send: its ``send``.
+    :param entered: the context variables as the server has set them; those current by default.
+    :param ctx: the request's context, if there is one already.
     """
 
     #: Whether the response has begun.
@@ -59,18 +82,22 @@ class Exchange:
 
     _driver: LoopDriver | None = None
 
-    def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        app: t.Any,
+        scope: Message,
+        receive: Receive,
+        send: Send,
+        entered: Context | None = None,
+        ctx: AppContext | None = None,
+    ) -> None:
         self.app, self.scope, self._receive, self._send = app, scope, receive, send
-        self.entered = copy_context()
-        notable = self._notable_headers()
-        self.body = RequestBody(notable, receive, self.entered)
-        request = self.request = app.request_class.from_scope(scope, self.body)
-        request.notable, request.json_module = notable, app.json
-        self.ctx = AppContext(app, request=request)
-        self.ctx.allows_plain = True
-
-    def _notable_headers(self) -> dict[bytes, list[bytes]]:
-        return notable_headers(self.scope["headers"])
+        self.entered = copy_context() if entered is None else entered
+        if ctx is None:
+            notable = notable_headers(scope["headers"])
+            ctx = open_context(app, scope, receive, self.entered, notable)
+        self.ctx, self.request = ctx, ctx.request
+        self.body = t.cast("RequestBody", self.request._body)
 
     @property
     def driver(self) -> LoopDriver:
@@ -166,7 +193,7 @@ class Exchange:
             error = raised
             raise
         finally:
-            if holds or response._on_close or _is_closable(response.response):
+            if holds or response._on_close or hasattr(response.response, "close"):
                 await self._finish(response, holds, error)
 
     async def _finish(self, response: t.Any, holds: bool, error: BaseException | None) -> None:
@@ -201,7 +228,7 @@ class Exchange:
                 f"A response cannot have the status {response.status_code}: HTTP has 200 to 599 for"
                 " final answers (RFC 9110 section 15)."
             )
-        bodiless = self._is_bodiless(response)
+        bodiless, file = self._is_bodiless(response), as_file(self.app, response)
         start = {
             "type": "http.response.start",
             "status": response.status_code,
@@ -211,20 +238,22 @@ class Exchange:
             body = b"" if bodiless else b"".join(map(encode, response.response))
             await self.send(start, {"type": "http.response.body", "body": body})
             return
-        file = as_file(self.app, response)
         if file is not None:
             await self._send_file(start, file)
             return
         await self.send(start)
-        chunks = self._async_chunks(response) if response.is_async else self._lane_chunks(response)
-        await self._stream(chunks)
+        if response.is_async:
+            await self._stream(self._async_chunks(response))
+        else:
+            await self._stream(chunks_from_lane(response, self.open_lane()))
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
-        piece = await file.next_piece()
-        more = not file.over
-        await self.send(start, {"type": "http.response.body", "body": piece, "more_body": more})
-        if more:
-            await self._stream(file.pieces())
+        first = await file.next_piece()
+        if file.over:
+            await self.send(start, {"type": "http.response.body", "body": first})
+            return
+        await self.send(start)
+        await self._stream(file.pieces(first))
 
     def _is_bodiless(self, response: t.Any) -> bool:
         """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
@@ -275,22 +304,6 @@ class Exchange:
             # A server's `send` need not wait for anything; others on the loop must get their turn.
             await checkpoint()
 
-    async def _lane_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
-        """Have the lane's thread make the body, and hand over what it has made so far."""
-        lane = self.open_lane()
-        lane.hold()
-        pipe = Pipe(lane.pool)
-        job = lane.start(_pump, response, pipe, lane)
-        try:
-            while (chunk := await pipe.read()) is not None:
-                yield chunk
-        finally:
-            pipe.close()
-            if not job.over:
-                lane.interrupt()
-            with anyio.CancelScope(shield=True):
-                await job.outcome()
-
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
         app = response.asgi_app
@@ -340,35 +353,10 @@ async def send_all(send: Send, messages: t.Iterable[Message]) -> None:
         await send(message)
 
 
-def _pump(response: t.Any, pipe: Pipe, lane: Lane) -> None:
-    """Write a sync body into a pipe; in the lane's thread, all of it."""
-    chunks = iter(response.response)
-    try:
-        for chunk in chunks:
-            pipe.write(encode(chunk))
-    except PipeClosed:
-        pass
-    except LoopCancelled:
-        if not pipe.closed:
-            raise
-    finally:
-        lane.shield()
-        try:
-            close = getattr(chunks, "close", None)
-            if close is not None and chunks is not response.response:  # whose own turn comes later
-                close()
-        finally:
-            pipe.end()
-
-
 def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
     made = response.is_sequence or type(response.response) is FileBody
     return bool(not made or response._on_close or pipeline.holds_context(response))
-
-
-def _is_closable(body: t.Any) -> bool:
-    return hasattr(body, "close") or hasattr(body, "aclose")
 
 
 async def answer_failure(

@@ -11,16 +11,19 @@ PERF: 4 us a request, where all the steps of the pipeline take 9.
 from __future__ import annotations
 
 import typing as t
+from contextvars import Context, copy_context
 from functools import partial
 
 from .. import _current
+from ..ctx import AppContext
 from ..dispatch import pipeline
 from ..dispatch.plan import has_only_views
 from ..dispatch.returns import Plain, as_plain
 from ..dispatch.teardown import has_end
-from ..drivers import is_async, is_awaitable, wait_for
+from ..drivers import LoopDriver, is_async, is_awaitable, wait_for
+from ..workers import Lane, carry_over
 from ..wrappers.scope import NOTABLE, is_plain_host
-from .http import Exchange, Message, Receive, Send, send_all
+from .http import Exchange, Message, Receive, Send, open_context, send_all
 from .isolation import begun_in
 
 #: The view, the rule that matched, and its arguments.
@@ -50,92 +53,108 @@ def find(app: t.Any, scope: Message) -> Found | None:
     return None if view is None else (view, rule, args)
 
 
-class ShortExchange(Exchange):
-    """A request that takes the shortcut, as far as it leads."""
-
-    def __init__(
-        self, app: t.Any, scope: Message, receive: Receive, send: Send, found: Found
-    ) -> None:
-        super().__init__(app, scope, receive, send)
-        self._view, self.request.url_rule, self.request.view_args = found
-        self.ctx.matched = True
-
-    def _notable_headers(self) -> dict[bytes, list[bytes]]:
-        return {}  # `find` has seen to it
-
-    async def serve(self) -> None:
-        """Handle the request and send its response."""
-        plain, known = None, None
-        token = _current.context.set(self.ctx)
-        try:
-            if is_async(self._view):
-                value = await self._view(**self.request.view_args)
-                plain = self._plain(value)
-            else:
-                self.in_thread = True
-                self.app._pool().admit()
-                value = plain = await self.in_lane(self._call)
-            if type(plain) is not Plain:
-                known = partial(_same, value)
-        except BaseException as error:
-            known = partial(_raise, error)
-        finally:
-            _current.context.reset(token)
-        if known is None:
-            await self._send_plain(t.cast("Plain", plain))
+async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found: Found) -> None:
+    """Handle a request that `find` has found a view for, and send its response."""
+    view, rule, args = found
+    entered = copy_context()
+    ctx = open_context(app, scope, receive, entered, {})
+    ctx.matched, ctx.request.url_rule, ctx.request.view_args = True, rule, args
+    way = _Way(app, scope, receive, send, entered, ctx, view)
+    lane: Lane | None = None
+    token = _current.context.set(ctx)
+    try:
+        if is_async(view):
+            value = await view(**args)
+            plain = _plain(ctx, value)
         else:
-            await self._go_on(known)
+            pool = app._pool()
+            pool.admit()
+            lane = ctx._lane = Lane(pool)
+            job = lane.start(_call, way, lane)
+            value = plain = await job.outcome()
+            if lane.held:
+                carry_over(job.context)
+        known: Known | None = None if type(plain) is Plain else partial(_same, value)
+    except BaseException as error:
+        known = partial(_raise, error)
+    finally:
+        _current.context.reset(token)
+    if known is None:
+        await _send_plain(way, t.cast("Plain", plain))
+    else:
+        await _LongExchange(way, lane, known).serve()
 
-    def _plain(self, value: t.Any) -> Plain | None:
-        """Return what to send if that is all there is to do for a value."""
-        try:
-            return None if has_end(self.ctx) else as_plain(self.ctx, value)
-        except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
-            return None
 
-    def _call(self) -> t.Any:
-        """Call the view and do all that follows; in the lane's thread."""
-        try:
-            value = self._view(**self.request.view_args)
-            if is_awaitable(value):
-                value = self.app.async_to_sync(wait_for)(value)
-        except BaseException as error:
-            known: Known = partial(_raise, error)
-        else:
-            plain = self._plain(value)
-            if plain is not None:
-                return plain
-            known = partial(_same, value)
-        return self.drive(pipeline.complete, known)
+class _Way(t.NamedTuple):
+    """A request on the shortcut: what an exchange has to know to go on from there."""
 
-    async def _send_plain(self, plain: Plain) -> None:
-        headers = [
-            (b"content-type", plain.content_type),
-            (b"content-length", b"%d" % len(plain.body)),
-        ]
-        start = {"type": "http.response.start", "status": 200, "headers": headers}
-        body = {"type": "http.response.body", "body": plain.body}
-        rest = begun_in(self.entered, send_all(self._send, (start, body)))
-        if rest is not None:
-            await rest
+    app: t.Any
+    scope: Message
+    receive: Receive
+    send: Send
+    entered: Context
+    ctx: AppContext
+    view: t.Callable[..., t.Any]
 
-    async def _go_on(self, known: Known) -> None:
-        """Go the long way from here.
 
-        :param known: gives or raises what the view did; where that was in a thread, what became of
-            it there.
-        """
-        self._known = known
-        try:
-            await super().serve()
-        finally:
-            del self._known  # an error refers to this frame
+def _plain(ctx: AppContext, value: t.Any) -> Plain | None:
+    """Return what to send if that is all there is to do for a view's value."""
+    try:
+        return None if has_end(ctx) else as_plain(ctx, value)
+    except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
+        return None
+
+
+def _call(way: _Way, lane: Lane) -> t.Any:
+    """Call the view and do all that follows; in the lane's thread."""
+    try:
+        value = way.view(**way.ctx.request.view_args or {})
+        if is_awaitable(value):
+            value = way.app.async_to_sync(wait_for)(value)
+    except BaseException as error:
+        known: Known = partial(_raise, error)
+    else:
+        plain = _plain(way.ctx, value)
+        if plain is not None:
+            return plain
+        known = partial(_same, value)
+    return _LongExchange(way, lane, known).drive(pipeline.complete, known)
+
+
+async def _send_plain(way: _Way, plain: Plain) -> None:
+    headers = [
+        (b"content-type", plain.content_type),
+        (b"content-length", b"%d" % len(plain.body)),
+    ]
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    body = {"type": "http.response.body", "body": plain.body}
+    rest = begun_in(way.entered, send_all(way.send, (start, body)))
+    if rest is not None:
+        await rest
+
+
+class _LongExchange(Exchange):
+    """A request that came to the end of the shortcut before its own.
+
+    :param way: the request.
+    :param lane: where its sync code runs, if the view ran there.
+    :param known: gives or raises what the view did; where that was in a thread, what became of it
+        there.
+    """
+
+    def __init__(self, way: _Way, lane: Lane | None, known: Known) -> None:
+        super().__init__(*way[:6])
+        self._known: Known | None = known
+        if lane is not None:
+            self.in_thread = True
+            self._driver = LoopDriver(self.app, lane)
 
     async def handle(self) -> t.Any:
         """Return the response to what is known."""
+        known, self._known = t.cast("Known", self._known), None  # an error refers to this frame
         if self.in_thread:
-            return self._known()
-        return await pipeline.complete(self.ctx, self.driver, self._known)
+            return known()
+        return await pipeline.complete(self.ctx, self.driver, known)
 
 
 Known = t.Callable[[], t.Any]

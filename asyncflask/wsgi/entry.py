@@ -14,7 +14,6 @@ from functools import partial
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..drivers import ThreadDriver, drive
-from ..handover import AsyncBody
 from ..mounts import Mount
 from . import asgi
 from .body import put_body
@@ -101,10 +100,8 @@ class _Exchange:
                 ctx._leave()
 
     def _begun(self, response: t.Any) -> t.Any:
-        """Have what is made on the loop begin: the body, or the whole answer of an ASGI app."""
-        if getattr(response, "is_async", False):
-            response.response = AsyncBody(response.response)
-        elif getattr(response, "asgi_app", None) is not None:
+        """Have an ASGI application begin to answer, if the view returned one."""
+        if getattr(response, "asgi_app", None) is not None:
             try:
                 asgi.fill(response, self.environ)
             except Exception as error:
