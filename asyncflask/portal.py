@@ -12,7 +12,7 @@ import os
 import threading
 import typing as t
 
-from . import _current, greenlets, workers
+from . import greenlets, workers
 from .loops import Loop
 from .pools import Pool
 from .workers import Lane
@@ -81,6 +81,7 @@ def background_pool() -> Pool:
         depth = threads.index(here) + 1 if here in threads else 0
         if depth == len(_backgrounds):
             _backgrounds.append(_Background())
+            greenlets.before_joins(_end_all)
         return _backgrounds[depth].pool
 
 
@@ -113,15 +114,8 @@ def call_async(
     if lane is not None:
         return lane.call_async(func, *args, **kwargs)
     lane = Lane(background_pool())
-    ctx = _current.context.get(None)
-    if ctx is not None and ctx._lane is None:
-        ctx._lane = lane  # so that sync code of what is awaited comes back to this thread
     with lane.adopting_thread():
-        try:
-            return lane.call_async(func, *args, **kwargs)
-        finally:
-            if ctx is not None and ctx._lane is lane:
-                ctx._lane = None
+        return lane.call_async(func, *args, **kwargs)
 
 
 atexit.register(_end_all)

@@ -207,8 +207,9 @@ def _stream(app: TemplateHost, template: Template, context: dict[str, t.Any]) ->
 def _driver(app: TemplateHost) -> Iterator[drivers.Driver]:
     """Give what calls sync code from the loop, in the request's own lane if it has one."""
     ctx = _current.request_context()
-    driver = drivers.LoopDriver(app, None if ctx is None else ctx._lane)
-    borrowed = driver.lane is not None
+    lane = None if ctx is None else ctx._lane
+    borrowed = lane is not None and lane.pool.loop.is_running_here()  # not from another loop
+    driver = drivers.LoopDriver(app, lane if borrowed else None)
     try:
         yield driver
     finally:

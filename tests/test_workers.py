@@ -13,11 +13,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from asyncflask import portal, workers
-from asyncflask.exceptions import LoopCancelled, PipeClosed, QueueFull
+from asyncflask import workers
+from asyncflask.budgets import FILES, Budgets
+from asyncflask.exceptions import LoopCancelled, PipeClosed
 from asyncflask.loops import Loop
 from asyncflask.pipes import Pipe
-from asyncflask.budgets import FILES, Budgets
 from asyncflask.pools import Pool
 from asyncflask.workers import Lane
 
@@ -108,40 +108,6 @@ async def test_blocked_threads_get_company() -> None:
                     group.start_soon(Lane(pool).run, barrier.wait)
 
 
-async def test_no_more_threads_than_the_limit() -> None:
-    async with pool_of(limit=2) as pool:
-        gate = threading.Event()
-        async with anyio.create_task_group() as group:
-            for _ in range(6):
-                group.start_soon(Lane(pool).run, gate.wait)
-            while pool.waiting != 4:
-                await anyio.lowlevel.checkpoint()
-            assert len(pool._threads) == 2
-            gate.set()
-
-
-async def test_a_full_queue_refuses() -> None:
-    async with pool_of(limit=1, queue_limit=1) as pool:
-        gate = threading.Event()
-        began = threading.Event()
-
-        def work() -> None:
-            began.set()
-            gate.wait()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(Lane(pool).run, work)
-            while not began.is_set():
-                await anyio.lowlevel.checkpoint()
-            group.start_soon(Lane(pool).run, gate.wait)
-            while not pool.waiting:
-                await anyio.lowlevel.checkpoint()
-            with pytest.raises(QueueFull, match="SYNC_QUEUE_LIMIT"):
-                pool.admit()
-            assert pool.metrics.rejected == 1
-            gate.set()
-
-
 async def test_lanes_that_wait_for_the_loop_starve_nobody() -> None:
     async with pool_of(limit=1) as pool:
         held = [Lane(pool, held=True) for _ in range(5)]
@@ -180,6 +146,72 @@ async def test_any_depth_of_nesting_needs_one_thread() -> None:
 
         with anyio.fail_after(10):
             assert await lane.run(down, 50) == 50
+
+
+async def test_what_waits_side_by_side_shares_the_thread_at_every_depth() -> None:
+    """The work of one is put where another, deeper one, has just ended; it is done all the same."""
+    async with pool_of(limit=1) as pool:
+        lane = Lane(pool)
+
+        def down(depth: int) -> set[int]:
+            found = {here()}
+
+            async def branch() -> None:
+                found.update(await lane.run(down, depth - 1))
+
+            async def branches() -> None:
+                async with anyio.create_task_group() as group:
+                    for _ in range(3):
+                        group.start_soon(branch)
+
+            if depth:
+                lane.call_async(branches)
+            return found
+
+        with anyio.fail_after(10):
+            assert len(await lane.run(down, 4)) == 1
+
+
+async def test_a_coroutine_finds_the_thread_that_waits_for_it_and_no_other() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+        found: list[Lane | None] = []
+        done = anyio.Event()
+
+        async def outlive() -> None:
+            found.append(workers.waiting())
+            await done.wait()
+            found.append(workers.waiting())
+
+        async def on_loop() -> None:
+            group.start_soon(outlive)
+            found.append(workers.waiting())
+            await anyio.lowlevel.checkpoint()
+
+        async def nobody_waits() -> Lane | None:
+            return workers.waiting()
+
+        async with anyio.create_task_group() as group:
+            await lane.run(lane.call_async, on_loop)
+            done.set()
+        assert await nobody_waits() is None
+        # A task group's tasks have the context that they were started in.
+        assert found == [lane, lane, None]
+
+
+async def test_a_thread_that_waited_waits_for_nothing_afterwards() -> None:
+    async with pool_of() as pool:
+        lane = Lane(pool)
+
+        async def on_loop() -> None:
+            await anyio.lowlevel.checkpoint()
+
+        def work() -> list[Lane | None]:
+            before = workers.waiting()
+            lane.call_async(on_loop)
+            return [before, workers.waiting()]
+
+        assert await lane.run(work) == [None, None]
 
 
 async def test_variables_set_in_async_code_come_back_to_the_thread() -> None:
@@ -299,28 +331,6 @@ class TestCancellation:
                 await lane.run(lane.call_async, for_ever)
 
 
-def test_without_a_server_a_background_loop_is_used() -> None:
-    async def where() -> str:
-        return threading.current_thread().name
-
-    assert portal.call_async(where) == "asyncflask-loop"
-    assert portal.call_async(where) == "asyncflask-loop"
-    assert workers.current() is None
-
-
-def test_nested_sync_code_returns_to_the_thread_that_waits() -> None:
-    async def on_loop(lane: Lane) -> int:
-        return t.cast("int", await lane.run(here))
-
-    async def start() -> int:
-        return 0
-
-    portal.call_async(start)
-    lane = Lane(portal.background_pool())
-    with lane.adopting_thread():
-        assert lane.call_async(on_loop, lane) == here()
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
     monkeypatch: pytest.MonkeyPatch,
@@ -348,13 +358,3 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
         monkeypatch.setattr(pool.loop, "spawn", spawn_and_cancel)
         with anyio.fail_after(5):
             assert await lane.run(work) == "cancelled"
-
-
-def test_sync_code_on_the_background_loop_may_wait_for_async_code() -> None:
-    async def inner() -> str:
-        return "inner"
-
-    async def outer() -> str:
-        return str(portal.call_async(inner))
-
-    assert portal.call_async(outer) == "inner"

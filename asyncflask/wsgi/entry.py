@@ -6,10 +6,8 @@ Async handlers, and bodies that are made on an event loop, run on the process's 
 
 from __future__ import annotations
 
-import sys
 import typing as t
 from contextvars import Context, copy_context
-from functools import partial
 
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
@@ -40,23 +38,38 @@ def _serve_mounted(
     app: t.Any, mount: Mount, environ: WSGIEnvironment, start_response: StartResponse
 ) -> t.Iterable[bytes]:
     """Hand a request to a mounted app; what that raises before it answers is a 500 of ours."""
-    below = mount.environ(environ)
+    below, start = mount.environ(environ), _Start(start_response)
     try:
         if "wsgi" in mount.protocols:
-            return t.cast("t.Iterable[bytes]", mount.app(below, start_response))
-        return asgi.call(mount.app, below, start_response)
+            return t.cast("t.Iterable[bytes]", mount.app(below, start))
+        return asgi.call(mount.app, below, start)
     except Exception as error:
-        failure = sys.exc_info()  # PEP 3333: it may have called `start_response` already
         with app.request_context(environ):
             answer = app.handle_exception(error)
-            restart = partial(_restart, start_response, failure)
-            return t.cast("t.Iterable[bytes]", answer(environ, restart))
+            return t.cast("t.Iterable[bytes]", answer(environ, start.again(error)))
 
 
-def _restart(
-    start_response: StartResponse, failure: t.Any, status: str, headers: t.Any, *rest: t.Any
-) -> t.Any:
-    return start_response(status, headers, failure)
+class _Start:
+    """A `start_response` that can be called once more where the first answer failed (PEP 3333).
+
+    :param start_response: the server's.
+    """
+
+    def __init__(self, start_response: StartResponse) -> None:
+        self._start_response = start_response
+        self._called = False
+
+    def __call__(self, *args: t.Any) -> t.Any:
+        """Start the response."""
+        self._called = True
+        return self._start_response(*args)
+
+    def again(self, error: Exception) -> StartResponse:
+        """Return what starts another response in its place, because of `error`."""
+        if not self._called:
+            return self._start_response
+        failure: t.Any = (type(error), error, error.__traceback__)
+        return lambda status, headers, *rest: self._start_response(status, headers, failure)
 
 
 class _Exchange:

@@ -40,30 +40,29 @@ def test_a_process_that_has_served_forks_and_both_serve_on() -> None:
 class Processes(Site):
     """A server with several worker processes, as a command starts it.
 
+    :param log: where to write what it prints; into a pipe it could print no more than is read.
     :param arguments: of Python; the listening socket's file is put in for ``FD``.
     """
 
-    def __init__(self, *arguments: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log = log
+        with log.open("wb") as output, socket.create_server(("127.0.0.1", 0)) as listener:
             self.address = listener.getsockname()[:2]
             fd = listener.fileno()
             self._process = subprocess.Popen(
                 [sys.executable, *(str(fd) if word == "FD" else word for word in arguments)],
                 cwd=ROOT,
                 pass_fds=[fd],
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.DEVNULL,
-                text=True,
             )
 
     def read_address(self) -> None:
         """Take the address from what the server prints, if it listens on a socket of its own."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-                self.address = ("127.0.0.1", int(found[1]))
-                return
-        raise AssertionError("the server did not start")
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", self._log.read_text())):
+            assert time.monotonic() < deadline, "the server did not start"
+        self.address = ("127.0.0.1", int(found[1]))
 
     def text(self, target: str) -> str:
         """Get a page, however long the server takes to start."""
@@ -74,23 +73,22 @@ class Processes(Site):
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=PATIENCE)
-        return self._process.returncode
+        return self._process.wait(PATIENCE)
 
     def kill(self) -> None:
         """End it whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
 
 @pytest.fixture(params=["uvicorn", "asyncflask"])
-def processes(request: pytest.FixtureRequest) -> Iterator[Processes]:
-    app = "tests.live.forking:app"
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    app, log = "tests.live.forking:app", tmp_path / "log"
     if request.param == "uvicorn":
-        server = Processes("-m", "uvicorn", app, "--workers", "2", "--fd", "FD")
+        server = Processes(log, "-m", "uvicorn", app, "--workers", "2", "--fd", "FD")
     else:
         run = ("run", "--workers", "2", "--port", "0")
-        server = Processes("-u", "-m", "asyncflask", "--app", app, *run)
+        server = Processes(log, "-u", "-m", "asyncflask", "--app", app, *run)
     try:
         if request.param == "asyncflask":
             server.read_address()

@@ -32,7 +32,7 @@ DEPTH = 8
 CLIENTS = 40
 
 #: Requests of each client to each place: 1,000 to a place with what is fast.
-ROUNDS = {"uvloop": 25, "asyncio": 5}
+ROUNDS = {"uvloop": 25, "asyncio": 3}
 
 
 class Nest:

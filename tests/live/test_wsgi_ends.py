@@ -9,11 +9,8 @@ import pytest
 from .wire import request
 from .wsgi_processes import COMMANDS, running
 
-#: waitress closes its connections when it is told to end, whatever is at work.
-ANSWERING = [name for name in COMMANDS if name != "waitress"]
 
-
-@pytest.mark.parametrize("name", ANSWERING)
+@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(("path", "sign"), [("/wait", "waiting"), ("/trickle", "trickling")])
 @pytest.mark.time_limit(60)
 def test_what_is_in_flight_is_answered(tmp_path: Path, name: str, path: str, sign: str) -> None:
@@ -23,8 +20,3 @@ def test_what_is_in_flight_is_answered(tmp_path: Path, name: str, path: str, sig
         server.process.terminate()
         (tmp_path / "go").touch()
         assert connection.answer().text == {"/wait": "waited", "/trickle": "first;last;"}[path]
-
-
-def test_end_of_an_idle_process(tmp_path: Path) -> None:
-    with running("waitress", tmp_path) as server:
-        assert server.get("/async").text == "async"

@@ -286,3 +286,14 @@ def test_an_answer_that_nobody_iterates_over() -> None:
     answer.close()
     answer.close()
     assert list(answer) == []
+
+
+def test_a_mounted_wsgi_app_that_fails_after_it_has_started() -> None:
+    def failing(environ: t.Any, start_response: t.Any) -> t.NoReturn:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        raise LookupError("after the start")
+
+    app = Flask(__name__)
+    app.mount("/below", failing, protocol="wsgi")
+    result = validated(app, path="/below/")
+    assert (result.status, b"Internal Server Error" in result.body) == (500, True)

@@ -1,0 +1,149 @@
+"""The body of a request over ASGI: who reads it where, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import threading
+import typing as t
+import weakref
+from collections.abc import Iterator
+from contextvars import copy_context
+
+import anyio
+import pytest
+
+from asyncflask import Flask, request
+from asyncflask.asgi.body import SMALL_BYTES, RequestBody
+from asyncflask.bodies import MEMORY_BYTES
+from asyncflask.workers import Lane
+
+from .test_http import Exchange, Message, length, part, scope
+
+pytestmark = pytest.mark.anyio
+
+
+def body_of(*messages: Message, size: int | None = None) -> RequestBody:
+    """Return a body; `size` is declared, or else the body is chunked."""
+    notable = {b"transfer-encoding": [b"chunked"]}
+    if size is not None:
+        notable = {b"content-length": [str(size).encode()]}
+    return RequestBody(notable, Exchange(*messages).receive, copy_context())
+
+
+@pytest.fixture
+def app() -> Flask:
+    return Flask("body")
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def test_without_headers_that_speak_of_one_there_is_none() -> None:
+    body = RequestBody({}, Exchange(part(b"never")).receive, copy_context())
+    assert (body.declared, body.complete) == (0, True)
+    assert body.reader.read() == b""
+    assert [chunk async for chunk in body.chunks()] == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "limit", "is_read"),
+    [
+        (SMALL_BYTES, None, True),
+        (SMALL_BYTES + 1, None, False),
+        (10, 10, True),
+        (10, 9, False),
+        (None, None, False),
+    ],
+)
+async def test_a_small_body_is_one_that_is_declared_to_be(
+    declared: int | None, limit: int | None, is_read: bool
+) -> None:
+    body = body_of(part(b"x" * (declared or 1)), size=declared)
+    await body.read_small(limit)
+    assert body.complete is is_read
+
+
+async def test_what_is_let_go_of_unread_is_not_taken_for_an_empty_body() -> None:
+    body = body_of(part(b"a=1"))
+    await body.read_ahead(10)
+    kept = body.reader
+    body.release()
+    with pytest.raises(RuntimeError, match="after the request is over"):
+        kept.read()
+    with pytest.raises(RuntimeError, match="after the request is over"):
+        [chunk async for chunk in body.chunks()]
+
+
+async def test_what_was_read_before_has_its_end_afterwards_too() -> None:
+    body = body_of(part(b"a=1"))
+    await body.read_ahead(10)
+    kept = body.reader
+    assert kept.read() == b"a=1"
+    body.release()
+    body.release()
+    assert kept.read() == b""
+
+
+async def test_a_released_body_is_gone_without_a_collection(no_gc: None) -> None:
+    body = body_of(part(b"x" * 1000))
+    await body.read_ahead(10)
+    assert body.reader.read(1) == b"x"
+    body.release()
+    seen = weakref.ref(body)
+    del body
+    assert seen() is None
+
+
+async def test_what_is_held_on_disk_was_written_by_a_thread_of_the_app(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers: list[str] = []
+    make = tempfile.TemporaryFile
+
+    def noting(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        writers.append(threading.current_thread().name)
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", noting)
+
+    @app.post("/")
+    async def view() -> str:
+        return str(len(request.get_data()))
+
+    size = MEMORY_BYTES + 1
+    exchange = Exchange(part(b"x" * size))
+    await app(scope(method="POST", headers=length(size)), exchange.receive, exchange.send)
+    await app._budgets.close()
+    assert exchange.body == str(size).encode()
+    assert writers == ["asyncflask-worker"]
+
+
+async def test_a_thread_that_waits_for_its_client_is_not_at_work(app: Flask) -> None:
+    app.config["SYNC_WORKERS"] = 1
+    arrive = anyio.Event()
+
+    async def receive() -> Message:
+        await arrive.wait()
+        return part(b"late")
+
+    body = RequestBody({b"transfer-encoding": [b"chunked"]}, receive, copy_context())
+    pool = app._pool()
+    read: list[bytes] = []
+
+    async def read_it() -> None:
+        read.append(await Lane(pool).run(body.reader.read))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read_it)
+        while not pool.metrics.held:
+            await anyio.lowlevel.checkpoint()
+        assert await Lane(pool).run(int) == 0  # by another thread, though one is all there may be
+        arrive.set()
+    assert read == [b"late"]
+    assert pool.metrics.held == 0
+    await app._budgets.close()
