@@ -176,17 +176,18 @@ async def test_a_coroutine_finds_the_thread_that_waits_for_it_and_no_other() -> 
     async with pool_of() as pool:
         lane = Lane(pool)
         found: list[Lane | None] = []
-        done = anyio.Event()
+        begun, done = anyio.Event(), anyio.Event()
 
         async def outlive() -> None:
             found.append(workers.waiting())
+            begun.set()
             await done.wait()
             found.append(workers.waiting())
 
         async def on_loop() -> None:
-            group.start_soon(outlive)
+            group.start_soon(outlive)  # with this coroutine's context
+            await begun.wait()
             found.append(workers.waiting())
-            await anyio.lowlevel.checkpoint()
 
         async def nobody_waits() -> Lane | None:
             return workers.waiting()
@@ -195,7 +196,6 @@ async def test_a_coroutine_finds_the_thread_that_waits_for_it_and_no_other() -> 
             await lane.run(lane.call_async, on_loop)
             done.set()
         assert await nobody_waits() is None
-        # A task group's tasks have the context that they were started in.
         assert found == [lane, lane, None]
 
 

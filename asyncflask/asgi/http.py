@@ -27,7 +27,7 @@ from ..workers import Lane, carry_over
 from ..wrappers import Request
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
-from ..wrappers.wire import merged_head, wire_header
+from ..wrappers.wire import Whole, as_whole, merged_head, wire_header, wire_start
 from .body import RequestBody, read_for_loop
 from .failure import debug_page
 from .filebody import FileBody, as_file
@@ -136,6 +136,8 @@ class Exchange:
         """Run a step in the lane's thread; keep the thread if the response is not done with it."""
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
         if step is pipeline.complete and type(result) is not Plain:
+            if _is_whole(result):
+                return as_whole(result, self.request, self._is_bodiless(result))
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(wanted=not self._is_bodiless(result))
@@ -185,6 +187,9 @@ class Exchange:
         if type(response) is Plain:
             await self.send_whole(200, [(b"content-type", response.content_type)], response.body)
             return
+        if type(response) is Whole:
+            await self.send(*response)
+            return
         holds = pipeline.holds_context(response)
         error = self.ctx.error
         try:
@@ -223,21 +228,11 @@ class Exchange:
         if response.asgi_app is not None:
             await self._send_asgi(response)
             return
-        if not 200 <= response.status_code <= 599:
-            raise ValueError(
-                f"A response cannot have the status {response.status_code}: HTTP has 200 to 599 for"
-                " final answers (RFC 9110 section 15)."
-            )
         bodiless, file = self._is_bodiless(response), as_file(self.app, response)
-        start = {
-            "type": "http.response.start",
-            "status": response.status_code,
-            "headers": wire_headers(response, self.request),
-        }
         if bodiless or response.is_sequence:
-            body = b"" if bodiless else b"".join(map(encode, response.response))
-            await self.send(start, {"type": "http.response.body", "body": body})
+            await self.send(*as_whole(response, self.request, bodiless))
             return
+        start = wire_start(response, self.request)
         if file is not None:
             await self._send_file(start, file)
             return
@@ -248,12 +243,12 @@ class Exchange:
             await self._stream(chunks_from_lane(response, self.open_lane()))
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
-        first = await file.next_piece()
+        await file.prepare_here()
         if file.over:
-            await self.send(start, {"type": "http.response.body", "body": first})
-            return
-        await self.send(start)
-        await self._stream(file.pieces(first))
+            await self.send(start, {"type": "http.response.body", "body": file.take()})
+        else:
+            await self.send(start)
+            await self._stream(file.pieces())
 
     def _is_bodiless(self, response: t.Any) -> bool:
         """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
@@ -353,6 +348,16 @@ async def send_all(send: Send, messages: t.Iterable[Message]) -> None:
         await send(message)
 
 
+def _is_whole(response: t.Any) -> bool:
+    """Whether there is nothing more to do for a response but to send it."""
+    return (
+        response.is_sequence
+        and response.asgi_app is None
+        and not response._on_close
+        and not hasattr(response.response, "close")
+    )
+
+
 def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
     made = response.is_sequence or type(response.response) is FileBody
@@ -380,11 +385,3 @@ async def answer_failure(
     finally:
         _current.context.reset(token)
         exchange.ctx.forget_errors()
-
-
-def wire_headers(response: t.Any, request: t.Any) -> list[tuple[bytes, bytes]]:
-    """Return the headers as werkzeug completes them, in ASGI's form."""
-    headers = response.headers
-    relative = "location" in headers or "content-location" in headers
-    complete = response.get_wsgi_headers(request.environ if relative else {})
-    return [wire_header(name, value) for name, value in complete]

@@ -159,7 +159,7 @@ def add_generators(app: Flask, count: Count) -> None:
         async def view() -> Response:
             return resource()
 
-        app.add_url_rule(f"/sync/{name}", f"sync {name}", resource)
+        app.add_url_rule(f"/sync/{name}", f"sync {name}", resource, methods=["GET", "POST"])
         app.add_url_rule(f"/async/{name}", f"async {name}", view)
 
     for name, body in (
@@ -283,6 +283,22 @@ def test_in_the_middle_of_an_upload(watched: Watched, path: str, size: int) -> N
 def test_in_the_middle_of_a_stream(watched: Watched, path: str, name: str) -> None:
     def begin(connection: Connection) -> None:
         connection.send(raw_request("GET", f"{path}/{name}"))
+        assert len(connection.receive(5_000)) == 5_000
+
+    before = watched.count["opened"]
+    watched.leave(begin)
+    assert watched.count["opened"] == before + CLIENTS
+    watched.check()
+
+
+@pytest.mark.parametrize("sent", [100_000, 400_000])
+@pytest.mark.parametrize("name", ["endless", "endless_async", "waiting", "waiting_async"])
+def test_in_the_middle_of_a_stream_and_of_an_upload(watched: Watched, name: str, sent: int) -> None:
+    """Nobody reads the upload, behind which the server learns that the client has left."""
+    raw = raw_request("POST", f"/sync/{name}", "Content-Length: 400000", body=b"y" * sent)
+
+    def begin(connection: Connection) -> None:
+        connection.send(raw)
         assert len(connection.receive(5_000)) == 5_000
 
     before = watched.count["opened"]

@@ -121,7 +121,7 @@ def make_app() -> tuple[Flask, Nest]:
         async def several() -> None:
             async with asyncio.TaskGroup() as group:
                 for _ in range(3):
-                    group.create_task(nest.on_loop(DEPTH, []))
+                    group.create_task(nest.on_loop(DEPTH // 4, []))
 
         app.async_to_sync(several)()
         nest.reached["wide", DEPTH, True] += 1

@@ -17,6 +17,6 @@ def test_what_is_in_flight_is_answered(tmp_path: Path, name: str, path: str, sig
     with running(name, tmp_path) as server, server.connect() as connection:
         connection.send(request("GET", path, "Connection: close"))
         server.until((tmp_path / sign).exists)
-        server.process.terminate()
+        server.tell_to_end()
         (tmp_path / "go").touch()
         assert connection.answer().text == {"/wait": "waited", "/trickle": "first;last;"}[path]

@@ -24,6 +24,9 @@ _GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--worker-tmp-dir",
 _GRANIAN = ["-m", "granian", "--interface", "wsgi", "--port", "{port}", "--blocking-threads", "8"]
 _OWN = ["-m", "tests.live.wsgi_run"]
 
+#: Seconds that it gets to end: gunicorn's greenlets look once a second, and so may others.
+END = 25.0
+
 #: How each server is started, without the name of the interpreter.
 COMMANDS: dict[str, list[str]] = {
     "gunicorn sync": [*_GUNICORN, APP],
@@ -49,6 +52,7 @@ class ServerProcess(Site):
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
+        self._told = False
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.address = listener.getsockname()[:2]
         parts = [part.format(port=self.address[1], folder=folder) for part in COMMANDS[name]]
@@ -89,11 +93,16 @@ class ServerProcess(Site):
         found: dict[str, t.Any] = self.get("/report").json
         return found
 
+    def tell_to_end(self) -> None:
+        """Send SIGTERM, once."""
+        if not self._told and self.process.poll() is None:
+            self._told = True
+            self.process.terminate()
+
     def end(self) -> None:
         """Have the process end, in order and without complaints."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        assert self.process.wait(PATIENCE) == 0, self.log()
+        self.tell_to_end()
+        assert self.process.wait(END) == 0, self.log()
         for complaint in ("Traceback", "Task was destroyed", "never awaited", "Exception ignored"):
             assert complaint not in self.log(), self.log()
 

@@ -79,6 +79,15 @@ class Inside:
         """Let waiting views go on."""
         self._server.on_loop(self._gate.open)
 
+    def keep_garbage(self) -> None:
+        """Collect no garbage any more, until asked for `state`."""
+        gc.disable()
+
+    def alive(self) -> dict[str, int]:
+        """Return what is there of requests, garbage included."""
+        kinds = Counter(type(each).__name__ for each in gc.get_objects())
+        return {name: kinds[name] for name in PARTS if kinds[name]}
+
     def state(self) -> dict[str, t.Any]:
         """Return all that has to come back to what it was; garbage is collected first."""
         gc.collect()
@@ -88,7 +97,7 @@ class Inside:
             "connections": self._server.on_loop(lambda: len(state.connections)),
             "tasks": self._server.tasks(),
             "left": self._leftovers.found(),
-            "parts": {name: kinds[name] for name in PARTS if kinds[name]},
+            "parts": self.alive(),
             "cycles": kinds[CYCLE],
             "blocks": sys.getallocatedblocks(),
             "garbage": len(gc.garbage),
