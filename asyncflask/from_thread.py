@@ -8,6 +8,7 @@ storage. Ours leads through the lane: so what is awaited has the same context va
 from __future__ import annotations
 
 import typing as t
+from contextlib import contextmanager
 
 from anyio import from_thread
 
@@ -66,3 +67,28 @@ def enable(call_async: t.Callable[..., t.Any], check: t.Callable[[], None]) -> N
     found: t.Any = from_thread
     found.threadlocals.current_token = token = Token(call_async, check)
     found.threadlocals.current_async_backend = token  # before anyio 4.11
+
+
+@contextmanager
+def lent(call_async: t.Callable[..., t.Any]) -> t.Iterator[None]:
+    """Make `anyio.from_thread` work in the calling thread for the time of a block.
+
+    A thread that has a way to an event loop already, such as one of anyio's own, keeps it.
+
+    :param call_async: see `Token`.
+    """
+    found: t.Any = from_thread
+    local = found.threadlocals
+    if hasattr(local, "current_token"):
+        yield
+        return
+    enable(call_async, _nothing)
+    try:
+        yield
+    finally:
+        for name in ("current_token", "current_async_backend"):
+            vars(local).pop(name, None)  # under gevent, another greenlet may have been quicker
+
+
+def _nothing() -> None:
+    pass

@@ -162,7 +162,11 @@ class Pool:
             return False
         thread = threading.Thread(target=self._live, name="asyncflask-worker", daemon=True)
         self._threads.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more threads; those there are must do
+            self._threads.discard(thread)
+            return False
         return True
 
     def _watch(self) -> None:
@@ -179,6 +183,8 @@ class Pool:
         taken = self._submitted - waiting
         for _ in range(self._watched - taken):
             if not (self._wake_one() or self._start_one()):
+                if not self._threads:  # the system gave none; it may later
+                    break
                 return
         if waiting:
             self._watch()
@@ -186,9 +192,9 @@ class Pool:
     def _live(self) -> None:
         """The life of one worker thread."""
         wakeup = make_wakeup()
-        if self._prepare is not None:
-            self._prepare()
         try:
+            if self._prepare is not None:
+                self._prepare()
             while (work := self._next(wakeup)) is not None:
                 work.perform()
                 del work  # an idle thread keeps no request alive

@@ -71,5 +71,10 @@ Wakeup: t.TypeAlias = QueueWakeup | EventWakeup
 
 
 def make_wakeup() -> Wakeup:
-    """Return the best kind of sleep that the platform has."""
-    return EventWakeup() if hasattr(os, "eventfd") else QueueWakeup()
+    """Return the best kind of sleep that there is."""
+    if hasattr(os, "eventfd"):
+        try:
+            return EventWakeup()
+        except OSError:  # too many open files: a thread needs none
+            pass
+    return QueueWakeup()

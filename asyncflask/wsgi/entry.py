@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from contextvars import Context, copy_context
 
+from .. import from_thread, portal
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..drivers import ThreadDriver, drive
@@ -31,7 +32,8 @@ def serve(app: t.Any, environ: WSGIEnvironment, start_response: StartResponse) -
     mount = None if app._mounts is None else app._mounts.for_environ(environ)
     if mount is not None:
         return _serve_mounted(app, mount, environ, start_response)
-    return _Exchange(app, environ).serve(start_response)
+    with from_thread.lent(portal.call_async):
+        return _Exchange(app, environ).serve(start_response)
 
 
 def _serve_mounted(
@@ -129,6 +131,8 @@ class _Exchange:
         finally:
             if self.input is not None:
                 self.input.release()
+            if PRESERVE not in self.environ:
+                self.ctx.forget_errors()
 
 
 class _StreamedBody:

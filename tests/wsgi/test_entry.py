@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import typing as t
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from wsgiref.util import FileWrapper
 
+import anyio.from_thread
 import pytest
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 
@@ -268,3 +270,18 @@ def test_context_of_a_stream_on_the_loop() -> None:
     second.close()
     assert b"".join(one for one, _ in mixed) in b"/a0a;/a1a;/a2a;"
     assert b"".join(other for _, other in mixed) in b"/b0b;/b1b;/b2b;"
+
+
+def test_anyio_finds_the_way_from_the_servers_thread() -> None:
+    app = Flask("app")
+
+    @app.get("/")
+    def view() -> str:
+        return anyio.from_thread.run(where) + anyio.from_thread.run_sync(str, "!")
+
+    async def where() -> str:
+        return threading.current_thread().name
+
+    assert app.test_client().get("/").text == "asyncflask-loop!"
+    with pytest.raises(RuntimeError):
+        anyio.from_thread.run(where)
