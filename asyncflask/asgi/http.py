@@ -225,7 +225,7 @@ class Exchange:
 
     async def send_response(self, response: t.Any) -> None:
         """Send status, headers and body."""
-        if response.asgi_app is not None:
+        if getattr(response, "asgi_app", None) is not None:
             await self._send_asgi(response)
             return
         bodiless, file = self._is_bodiless(response), as_file(self.app, response)
@@ -352,7 +352,7 @@ def _is_whole(response: t.Any) -> bool:
     """Whether there is nothing more to do for a response but to send it."""
     return (
         response.is_sequence
-        and response.asgi_app is None
+        and getattr(response, "asgi_app", None) is None
         and not response._on_close
         and not hasattr(response.response, "close")
     )
