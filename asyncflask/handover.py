@@ -249,16 +249,17 @@ class AsyncBody(HandOver):
                 await self.put(chunk.encode() if isinstance(chunk, str) else chunk)
         finally:
             # NOTE: in no cancel scope of ours, inside which it could not leave its own.
-            await _close(chunks)
+            await close_body(chunks)
 
     def close(self) -> None:
         """Close the iterable, wherever it is."""
         if self.is_new and not self.closed and hasattr(self._body, "aclose"):
-            portal.call_async(_close, self._body)
+            portal.call_async(close_body, self._body)
         super().close()
 
 
-async def _close(chunks: t.Any) -> None:
+async def close_body(chunks: t.Any) -> None:
+    """Close an async body, if it can be closed; be called in no cancel scope that is newer."""
     aclose = getattr(chunks, "aclose", None)
     if aclose is None:
         return

@@ -22,6 +22,7 @@ from ..dispatch.plan import Way, way_of
 from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
+from ..handover import close_body
 from ..loops import Interrupt
 from ..workers import Lane, carry_over
 from ..wrappers import Request
@@ -202,18 +203,18 @@ class Exchange:
                 await self._finish(response, holds, error)
 
     async def _finish(self, response: t.Any, holds: bool, error: BaseException | None) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self.close(response)
-            finally:
-                if holds:
+        try:
+            await self.close(response)
+        finally:
+            if holds:
+                with anyio.CancelScope(shield=True):
                     await self.run(teardown.finish, error)
 
     async def close(self, response: t.Any) -> None:
         """Close the response's body and call its `call_on_close` functions."""
         body = response.response
         if hasattr(body, "aclose"):
-            await body.aclose()
+            await close_body(body)
             body = response.response = ()
         if response._on_close or hasattr(body, "close"):
             await self.driver_call(response.close)
@@ -265,8 +266,8 @@ class Exchange:
                     await self._send_chunks(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
-            with anyio.CancelScope(shield=True):
-                await chunks.aclose()
+                finally:  # NOTE: in the scopes that it began in, and has to leave its own in
+                    await close_body(chunks)
             group.cancel_scope.cancel()
         if error is None:
             return
@@ -294,10 +295,13 @@ class Exchange:
         interrupt.trigger()
 
     async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
-        async for chunk in response.response:
-            yield encode(chunk)
-            # A server's `send` need not wait for anything; others on the loop must get their turn.
-            await checkpoint()
+        try:
+            async for chunk in response.response:
+                yield encode(chunk)
+                # A server's `send` need not wait for anything; others must get their turn.
+                await checkpoint()
+        finally:
+            await close_body(response.response)
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""

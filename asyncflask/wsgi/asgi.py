@@ -18,6 +18,7 @@ from werkzeug.exceptions import ClientDisconnected
 from ..bodies import CHUNK_BYTES
 from ..exceptions import PipeClosed
 from ..handover import HandOver
+from ..wrappers.wire import merged_head
 from .body import put_body
 
 if t.TYPE_CHECKING:
@@ -188,9 +189,10 @@ def fill(response: t.Any, environ: WSGIEnvironment) -> None:
 
     :raises Exception: what the application raised before it answered.
     """
-    before = [*getattr(response.asgi_app, "raw_headers", ())]
-    answer = open_answer(response.asgi_app, environ)
-    status, headers = _merged_head(response, answer, before)
+    app = response.asgi_app
+    before = getattr(app, "status_code", 200), [*getattr(app, "raw_headers", ())]
+    answer = open_answer(app, environ)
+    status, headers = merged_head(response, before, (answer.status, answer.headers))
     response.asgi_app, response.response, response.status_code = None, answer, status
     response.headers.clear()
     for name, value in headers:
@@ -202,25 +204,6 @@ def _status_line(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return f"{status} Unknown"
-
-
-def _merged_head(response: t.Any, answer: Answer, before: RawHeaders) -> tuple[int, RawHeaders]:
-    """Return the status and headers of an application's answer, with the hooks' changes.
-
-    :param response: what stood for the application while the hooks ran.
-    :param before: the headers that the hooks found there.
-    """
-    after = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-    known = {name.lower() for name, _ in before}
-    changed = {name for name in known if _values(before, name) != _values(after, name)}
-    head = [each for each in answer.headers if each[0].lower() not in changed]
-    head += [each for each in after if each[0] in changed or each[0] not in known]
-    found = getattr(response.asgi_app, "status_code", 200)
-    return answer.status if response.status_code == found else response.status_code, head
-
-
-def _values(headers: RawHeaders, name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key.lower() == name]
 
 
 def make_scope(environ: WSGIEnvironment) -> Message:
