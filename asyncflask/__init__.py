@@ -49,6 +49,8 @@ if t.TYPE_CHECKING:
     from .signals import request_started as request_started
     from .signals import request_tearing_down as request_tearing_down
     from .signals import template_rendered as template_rendered
+    from .sse import EventSourceResponse as EventSourceResponse
+    from .sse import ServerSentEvent as ServerSentEvent
     from .templating import render_template as render_template
     from .templating import render_template_async as render_template_async
     from .templating import render_template_string as render_template_string
@@ -80,6 +82,7 @@ _NAMES = {
         " before_render_template got_request_exception message_flashed request_finished"
         " request_started request_tearing_down template_rendered"
     ),
+    "sse": "EventSourceResponse ServerSentEvent",
     "templating": (
         "render_template render_template_async render_template_string"
         " render_template_string_async stream_template stream_template_async"

@@ -74,8 +74,8 @@ def is_async(func: t.Any) -> bool:
 
 def stays_on_loop(func: t.Any) -> bool:
     """Whether the loop may call `func` itself: it is ``async def``, or an async generator."""
-    if type(func) is types.FunctionType and func.__code__.co_flags & _ON_LOOP:
-        return True
+    if type(func) is types.FunctionType:
+        return bool(func.__code__.co_flags & _ON_LOOP or "_is_coroutine_marker" in func.__dict__)
     return is_async(func) or inspect.isasyncgenfunction(func)
 
 

@@ -8,7 +8,7 @@ environment for it, an overlay of ``app.jinja_env`` that shares its filters, glo
 from __future__ import annotations
 
 import typing as t
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, MutableMapping
 from contextlib import aclosing, contextmanager
 from functools import partial
 
@@ -16,7 +16,7 @@ from blinker import NamedSignal
 from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
-from . import _current, drivers
+from . import _current, drivers, template_runtime
 from ._current import _default_template_ctx_processor as _default_template_ctx_processor
 from .debughelpers import Attempt, Found, explain_template_loading_attempts
 from .sansio.app import App
@@ -56,6 +56,15 @@ class Environment(BaseEnvironment):
             options["loader"] = app.create_global_jinja_loader()
         super().__init__(**options)
         self.app = app
+        if type(self) is Environment:
+            self.context_class = template_runtime.Context
+            self.template_class = template_runtime.Template
+
+    def make_globals(self, d: MutableMapping[str, t.Any] | None) -> MutableMapping[str, t.Any]:
+        """Return the globals of a template: its own, `d`, over the environment's."""
+        if type(self) is not Environment:
+            return super().make_globals(d)
+        return template_runtime.Globals({} if d is None else d, self.globals)
 
 
 class DispatchingJinjaLoader(BaseLoader):

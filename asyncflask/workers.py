@@ -48,9 +48,7 @@ class Job:
         self, lane: Lane, func: t.Callable[..., t.Any], args: tuple[t.Any, ...], context: Context
     ) -> None:
         self.lane, self.func, self.args, self.context = lane, func, args, context
-        pool = lane.pool
-        pool.in_flight += 1
-        self.waiter = pool.loop.waiter()
+        self.waiter: t.Any = None  # what wakes who awaits it, if it is not over by then
         self.around = lane._cancel  # of the coroutine that asks for it, if a lane's thread waits
         self.over = False
         self.result: t.Any = None
@@ -74,33 +72,45 @@ class Job:
         """Hand the outcome to whoever awaits it; on the loop."""
         self.over = True
         lane = self.lane
-        lane.pool.in_flight -= 1
         if lane._pending is self:
             lane._pending = None
-        waiter, error = self.waiter, self.error
-        if waiter.done():
-            return
-        if error is None:
-            waiter.set_result(self.result)
-        else:
-            waiter.set_exception(error)
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     async def outcome(self) -> t.Any:
         """Wait for the call's result, through cancellation, which is raised afterwards."""
+        if not self.over:
+            await self.end()
+        return self.known()
+
+    def known(self) -> t.Any:
+        """Return the result, or raise the error, of a call that is over."""
+        error, self.error = self.error, None
+        if error is None:
+            return self.result
         try:
-            return await self.waiter
+            raise error
+        finally:
+            del error  # NOTE: its traceback refers to this frame: a circle
+
+    async def end(self) -> None:
+        """Wait for the end of the call, through cancellation, which is raised afterwards."""
+        self.waiter = self.lane.pool.loop.waiter()
+        try:
+            await self.waiter
         except anyio.get_cancelled_exc_class() as cancelled:
             self.lane.interrupt(self)
-            await self._outcome_of_cancelled()
+            await self._end_of_cancelled()
             raise cancelled from None
 
-    async def _outcome_of_cancelled(self) -> None:
+    async def _end_of_cancelled(self) -> None:
         """Wait until the call is over, however often it is cancelled."""
         while not self.over:
             self.waiter = self.lane.pool.loop.waiter()
             try:
                 await shielded(self.waiter)
-            except (anyio.get_cancelled_exc_class(), LoopCancelled):
+            except anyio.get_cancelled_exc_class():
                 continue
 
 

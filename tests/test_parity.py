@@ -33,6 +33,8 @@ ALLOWED = {
     "ctx.*Context(request)": "keyword-only: the context of a request that came over ASGI",
     "ctx.*Context(session)": "keyword-only, as for `request`",
     "ctx.RequestContext().session": "opened when it is asked for; Flask's has to be pushed before",
+    "templating.Environment().context_class": "Jinja's, with a shorter `call`",
+    "templating.Environment().template_class": "Jinja's, with a shorter `escape`",
     "views.View.dispatch_request(*args)": "a view that overrides it may take URL variables",
     "*.[FT]": "a type variable, for annotations inside the module only",
     "*.T_*": "a type variable, for annotations inside the module only",

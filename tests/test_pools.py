@@ -194,3 +194,31 @@ async def test_an_app_has_a_pool_for_each_loop_and_its_metrics_there() -> None:
     assert mine.metrics.threads == 0
     assert app._pool() is mine
     await app._budgets.close()
+
+
+async def test_what_comes_with_work_that_blocks_gets_its_own_thread() -> None:
+    """Of two pieces that come in one round of the loop, the first may have begun at once."""
+    async with pool_of(limit=2) as pool:
+        for _ in range(50):
+            gate = Gate()
+            async with anyio.create_task_group() as group:
+                group.start_soon(Lane(pool).run, gate.pass_through)
+                group.start_soon(Lane(pool).run, gate.pass_through)
+                await until(lambda: pool.metrics.in_use == 2)
+                gate.open()
+
+
+async def test_bursts_and_single_pieces_in_turn() -> None:
+    """However many come in a round of the loop, each is done, and told."""
+    async with pool_of() as pool:
+        with anyio.fail_after(PATIENCE):
+            for count in (1, 1, 5, 1, *([1] * 100), 3, 20, 1):
+                done: list[int] = []
+
+                async def work(number: int, done: list[int] = done) -> None:
+                    done.append(await Lane(pool).run(abs, -number))
+
+                async with anyio.create_task_group() as group:
+                    for number in range(count):
+                        group.start_soon(work, number)
+                assert sorted(done) == [*range(count)]

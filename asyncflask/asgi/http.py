@@ -23,6 +23,7 @@ from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
+from ..keepalive import KeepAlive
 from ..loops import Interrupt
 from ..workers import Lane, carry_over
 from ..wrappers import Request
@@ -239,9 +240,10 @@ class Exchange:
             return
         await self.send(start)
         if response.is_async:
-            await self._stream(self._async_chunks(response))
+            chunks = self._async_chunks(response)
         else:
-            await self._stream(chunks_from_lane(response, self.open_lane()))
+            chunks = chunks_from_lane(response, self.open_lane())
+        await self._stream(chunks, response.keep_alive)
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
         await file.prepare_here()
@@ -256,12 +258,18 @@ class Exchange:
         status = response.status_code
         return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
 
-    async def _stream(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
+    async def _stream(
+        self, chunks: t.AsyncGenerator[bytes, None], keep_alive: tuple[float, bytes] | None = None
+    ) -> None:
         """Send a body chunk by chunk, until its end or until the client leaves."""
         error: BaseException | None = None
         async with anyio.create_task_group() as group:
             with Interrupt() as interrupt:
                 group.start_soon(self._interrupt_when_gone, interrupt)
+                if keep_alive is not None:
+                    beat = KeepAlive.over_asgi(self._send, *keep_alive)
+                    self._send = beat.send
+                    group.start_soon(beat.run, self.send)
                 try:
                     await self._send_chunks(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it

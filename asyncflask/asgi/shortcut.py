@@ -18,10 +18,10 @@ from .. import _current
 from ..ctx import AppContext
 from ..dispatch import pipeline
 from ..dispatch.plan import has_only_views
-from ..dispatch.returns import Plain, as_plain
+from ..dispatch.returns import plain_parts
 from ..dispatch.teardown import has_end
 from ..drivers import LoopDriver, is_async, is_awaitable, wait_for
-from ..workers import Lane, carry_over
+from ..workers import Job, Lane, carry_over
 from ..wrappers.scope import NOTABLE, is_plain_host
 from .http import Exchange, Message, Receive, Send, open_context, send_all
 from .isolation import begun_in
@@ -29,13 +29,17 @@ from .isolation import begun_in
 #: The view, the rule that matched, and its arguments.
 Found = tuple[t.Callable[..., t.Any], t.Any, dict[str, t.Any]]
 
+#: A request: what an exchange has to know to go on with it.
+Way = tuple[t.Any, Message, Receive, Send, Context, AppContext]
+
 #: Methods that are answered with more or less than what the view returns.
 _SPECIAL = frozenset({"HEAD", "OPTIONS"})
 
 
 def find(app: t.Any, scope: Message) -> Found | None:
     """Return the view of a request that may take the shortcut, with its rule and arguments."""
-    if scope.get("root_path") or not has_only_views(app):
+    method = scope["method"]
+    if method in _SPECIAL or scope.get("root_path") or not has_only_views(app):
         return None
     host = None
     for name, value in scope["headers"]:
@@ -45,8 +49,8 @@ def find(app: t.Any, scope: Message) -> Found | None:
             host = value
     if host is not None and not is_plain_host(host):
         return None
-    found = app._find_rule(scope["path"], scope["method"])
-    if found is None or scope["method"] in _SPECIAL:
+    found = app._find_rule(scope["path"], method)
+    if found is None:
         return None
     rule, args = found
     view = app.view_functions.get(rule.endpoint)
@@ -58,79 +62,69 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found:
     view, rule, args = found
     entered = copy_context()
     ctx = open_context(app, scope, receive, entered, {})
-    ctx.matched, ctx.request.url_rule, ctx.request.view_args = True, rule, args
-    way = _Way(app, scope, receive, send, entered, ctx, view)
-    lane: Lane | None = None
-    token = _current.context.set(ctx)
+    request = ctx.request
+    ctx.matched, request.url_rule, request.view_args = True, rule, args
+    way: Way = app, scope, receive, send, entered, ctx
+    job: Job | None = None
     try:
         if is_async(view):
-            value = await view(**args)
-            plain = _plain(ctx, value)
+            token = _current.context.set(ctx)
+            try:
+                value = await view(**args)
+                plain = _plain(ctx, value)
+            finally:
+                _current.context.reset(token)
         else:
             pool = app._pool()
             pool.admit()
             lane = ctx._lane = Lane(pool)
-            job = lane.start(_call, way, lane)
-            value = plain = await job.outcome()
-            if lane.held:
-                carry_over(job.context)
-        known: Known | None = None if type(plain) is Plain else partial(_same, value)
+            job = lane.start(_call, way, lane, view, args)
+            if not job.over:
+                await job.end()
+            value = plain = job.known()
+        known: Known | None = None if type(plain) is tuple else partial(_same, value)
     except BaseException as error:
         known = partial(_raise, error)
-    finally:
-        _current.context.reset(token)
-    if known is None:
-        await _send_plain(way, t.cast("Plain", plain))
-    else:
-        await _LongExchange(way, lane, known).serve()
+    if known is not None:
+        await _LongExchange(way, job, known).serve()
+        return
+    mimetype, body = t.cast("tuple[bytes, bytes]", plain)
+    headers = [(b"content-type", mimetype), (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    end = {"type": "http.response.body", "body": body}
+    if job is not None:  # no code of the app's has run here that could have set a context variable
+        await send(start)
+        await send(end)
+        return
+    rest = begun_in(entered, send_all(send, (start, end)))
+    if rest is not None:
+        await rest
 
 
-class _Way(t.NamedTuple):
-    """A request on the shortcut: what an exchange has to know to go on from there."""
-
-    app: t.Any
-    scope: Message
-    receive: Receive
-    send: Send
-    entered: Context
-    ctx: AppContext
-    view: t.Callable[..., t.Any]
-
-
-def _plain(ctx: AppContext, value: t.Any) -> Plain | None:
+def _plain(ctx: AppContext, value: t.Any) -> tuple[bytes, bytes] | None:
     """Return what to send if that is all there is to do for a view's value."""
     try:
-        return None if has_end(ctx) else as_plain(ctx, value)
+        return None if has_end(ctx) else plain_parts(ctx, value)
     except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
         return None
 
 
-def _call(way: _Way, lane: Lane) -> t.Any:
+def _call(way: Way, lane: Lane, view: t.Callable[..., t.Any], args: dict[str, t.Any]) -> t.Any:
     """Call the view and do all that follows; in the lane's thread."""
+    ctx = way[5]
+    _current.context.set(ctx)
     try:
-        value = way.view(**way.ctx.request.view_args or {})
+        value = view(**args)
         if is_awaitable(value):
-            value = way.app.async_to_sync(wait_for)(value)
+            value = ctx.app.async_to_sync(wait_for)(value)
     except BaseException as error:
         known: Known = partial(_raise, error)
     else:
-        plain = _plain(way.ctx, value)
+        plain = _plain(ctx, value)
         if plain is not None:
             return plain
         known = partial(_same, value)
-    return _LongExchange(way, lane, known).drive(pipeline.complete, known)
-
-
-async def _send_plain(way: _Way, plain: Plain) -> None:
-    headers = [
-        (b"content-type", plain.content_type),
-        (b"content-length", b"%d" % len(plain.body)),
-    ]
-    start = {"type": "http.response.start", "status": 200, "headers": headers}
-    body = {"type": "http.response.body", "body": plain.body}
-    rest = begun_in(way.entered, send_all(way.send, (start, body)))
-    if rest is not None:
-        await rest
+    return _LongExchange(way, None, known, lane).drive(pipeline.complete, known)
 
 
 class _LongExchange(Exchange):
@@ -142,9 +136,12 @@ class _LongExchange(Exchange):
         there.
     """
 
-    def __init__(self, way: _Way, lane: Lane | None, known: Known) -> None:
-        super().__init__(*way[:6])
+    def __init__(self, way: Way, job: Job | None, known: Known, lane: Lane | None = None) -> None:
+        super().__init__(*way)
         self._known: Known | None = known
+        self._job = job
+        if job is not None:
+            lane = job.lane
         if lane is not None:
             self.in_thread = True
             self._driver = LoopDriver(self.app, lane)
@@ -152,7 +149,10 @@ class _LongExchange(Exchange):
     async def handle(self) -> t.Any:
         """Return the response to what is known."""
         known, self._known = t.cast("Known", self._known), None  # an error refers to this frame
-        if self.in_thread:
+        job, self._job = self._job, None
+        if job is not None:
+            if job.lane.held:
+                carry_over(job.context)
             return known()
         return await pipeline.complete(self.ctx, self.driver, known)
 

@@ -141,14 +141,16 @@ async def preprocess(ctx: AppContext, driver: Driver) -> t.Any:
     app, request = ctx.app, ctx.request
     processors, before = app.url_value_preprocessors, app.before_request_funcs
     names = (None, *reversed(request.blueprints))
-    for name in names:
-        for func in processors.get(name, ()):
-            await driver.call(func, request.endpoint, request.view_args)
-    for name in names:
-        for func in before.get(name, ()):
-            value = await driver.call(func)
-            if value is not None:
-                return value
+    if processors:
+        for name in names:
+            for func in processors.get(name, ()):
+                await driver.call(func, request.endpoint, request.view_args)
+    if before:
+        for name in names:
+            for func in before.get(name, ()):
+                value = await driver.call(func)
+                if value is not None:
+                    return value
     return None
 
 
@@ -173,7 +175,8 @@ async def finalize(
     response = await step(ctx, "make_response", make_response)(ctx, driver, value)
     try:
         response = await step(ctx, "process_response", process)(ctx, driver, response)
-        await notify(request_finished, ctx, driver, response=response)
+        if request_finished.receivers:
+            await notify(request_finished, ctx, driver, response=response)
     except Exception:
         if not from_error_handler:
             raise

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import typing as t
-from itertools import chain
 
 from ..ctx import AppContext
 from ..drivers import Driver
 from ..signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
 from .steps import notify, step
+
+#: The parts of an end, each made when it is its turn.
+Parts = t.Iterator[t.Awaitable[t.Any]]
 
 
 async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
@@ -16,17 +18,18 @@ async def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> N
 
     :raises BaseException: what one of them raised; several come in a group.
     """
-    failed: list[BaseException] = []
+    await _all(_parts(ctx, driver, error))
+
+
+def _parts(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
     if ctx.has_request:
-        ending = step(ctx, "do_teardown_request", teardown_request)(ctx, driver, error)
-        await _collect(failed, ending)
+        yield step(ctx, "do_teardown_request", teardown_request)(ctx, driver, error)
         if ctx.request.is_open:
-            await _collect(failed, driver.call(ctx.request.close))
+            yield driver.call(ctx.request.close)
     if ctx._shared is None:
-        ending = step(ctx, "do_teardown_appcontext", teardown_appcontext)(ctx, driver, error)
-        await _collect(failed, ending)
-        await _collect(failed, notify(appcontext_popped, ctx, driver))
-    raise_collected(failed)
+        yield step(ctx, "do_teardown_appcontext", teardown_appcontext)(ctx, driver, error)
+        if appcontext_popped.receivers:
+            yield notify(appcontext_popped, ctx, driver)
 
 
 def has_end(ctx: AppContext) -> bool:
@@ -58,30 +61,43 @@ async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -
 
 async def teardown_request(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
     """Run the functions registered with `teardown_request`."""
-    failed: list[BaseException] = []
+    await _all(_parts_of_request(ctx, driver, error))
+
+
+def _parts_of_request(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
     registered = ctx.app.teardown_request_funcs
     if registered:
-        for name in chain(ctx.request.blueprints, (None,)):
+        for name in (*ctx.request.blueprints, None):
             for func in reversed(registered.get(name, ())):
-                await _collect(failed, driver.call(func, error))
-    await _collect(failed, notify(request_tearing_down, ctx, driver, exc=error))
-    raise_collected(failed)
+                yield driver.call(func, error)
+    if request_tearing_down.receivers:
+        yield notify(request_tearing_down, ctx, driver, exc=error)
 
 
 async def teardown_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
     """Run the functions registered with `teardown_appcontext`."""
-    failed: list[BaseException] = []
+    await _all(_parts_of_appcontext(ctx, driver, error))
+
+
+def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
     for func in reversed(ctx.app.teardown_appcontext_funcs):
-        await _collect(failed, driver.call(func, error))
-    await _collect(failed, notify(appcontext_tearing_down, ctx, driver, exc=error))
+        yield driver.call(func, error)
+    if appcontext_tearing_down.receivers:
+        yield notify(appcontext_tearing_down, ctx, driver, exc=error)
+
+
+async def _all(parts: Parts) -> None:
+    """Await all parts, whatever they raise.
+
+    :raises BaseException: what one of them raised; several come in a group.
+    """
+    failed: list[BaseException] = []
+    for part in parts:
+        try:
+            await part
+        except BaseException as error:
+            failed.append(error)
     raise_collected(failed)
-
-
-async def _collect(failed: list[BaseException], ending: t.Awaitable[t.Any]) -> None:
-    try:
-        await ending
-    except BaseException as error:
-        failed.append(error)
 
 
 def raise_collected(failed: list[BaseException]) -> None:

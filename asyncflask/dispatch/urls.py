@@ -98,9 +98,12 @@ def url_for(
         raise NoHost
     app.inject_url_defaults(endpoint, values)
     try:
-        url = adapter.build(
-            endpoint, values, method=method, url_scheme=scheme, force_external=external
-        )
+        if external or method is not None:
+            url = adapter.build(
+                endpoint, values, method=method, url_scheme=scheme, force_external=external
+            )
+        else:
+            url = app._built_urls.build(adapter, endpoint, values)
     except BuildError as error:
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return t.cast("str", app.handle_url_build_error(error, endpoint, values))

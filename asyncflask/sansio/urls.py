@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import typing as t
 from collections.abc import Callable, Collection
+from functools import cached_property
 
 from werkzeug.routing import BuildError, Map, Rule
 from werkzeug.utils import redirect as _make_redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from .. import typing as ft
+from ..built_urls import BuiltUrls
 from ..config import Config
 from .scaffold import Scaffold, _endpoint_from_view_func, _split_blueprint_path, setupmethod
 
@@ -32,6 +34,10 @@ class URLRegistry(Scaffold):
     url_map: Map
     #: Asked for a URL, in order, when one cannot be built; see `handle_url_build_error`.
     url_build_error_handlers: list[URLBuildErrorHandler]
+
+    @cached_property
+    def _built_urls(self) -> BuiltUrls:
+        return BuiltUrls()
 
     if t.TYPE_CHECKING:
 
@@ -97,6 +103,8 @@ class URLRegistry(Scaffold):
         :param endpoint: the endpoint of the URL to build.
         :param values: its values.
         """
+        if not self.url_default_functions:
+            return
         # The endpoint tells the blueprints, since a URL may be built outside of any request.
         blueprint = endpoint.rpartition(".")[0]
         names = reversed(_split_blueprint_path(blueprint)) if blueprint else ()

@@ -6,6 +6,7 @@ import typing as t
 from collections.abc import AsyncIterator
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from asyncflask import Flask
@@ -33,7 +34,7 @@ async def serve(app: Flask, leaves_after: int | None) -> bytes:
             sent.append(message["body"])
             if len(sent) == leaves_after:
                 gone.set()
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
     await app(scope(), receive, send)
     return b"".join(sent)

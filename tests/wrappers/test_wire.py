@@ -1,0 +1,114 @@
+"""A response as it goes out: the headers that werkzeug completes, in ASGI's form."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from asyncflask import Flask, Response, request, session
+from asyncflask.wrappers.wire import wire_headers
+
+
+class Stamped(Response):
+    """A response that completes its headers in its own way."""
+
+    def get_wsgi_headers(self, environ: t.Any) -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        headers["X-Stamp"] = "1"
+        return headers
+
+
+class Absolute(Response):
+    autocorrect_location_header = True
+
+
+RESPONSES: dict[str, t.Callable[[], Response]] = {
+    "text": lambda: Response("text"),
+    "own length": lambda: Response("text", headers={"Content-Length": "4", "X-A": "b"}),
+    "no length": lambda: Response(["te", "xt"]),
+    "letters in the location": lambda: Response("", 302, {"Location": "/ä"}),
+    "absolute location": lambda: Absolute("", 302, {"Location": "there"}),
+    "letters in the content location": lambda: Response("", headers={"Content-Location": "/ä"}),
+    "nothing to say": lambda: Response("left over", 204),
+    "not modified": lambda: Response("left over", 304, {"Last-Modified": "today"}),
+    "its own way": lambda: Stamped("text"),
+    "twice": lambda: Response("text", headers=[("X-A", "1"), ("X-A", "2")]),
+    "capitals": lambda: Response("text", headers=[("LOCATION", "/ä")]),
+}
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_the_headers_are_those_that_werkzeug_completes(name: str) -> None:
+    with Flask("app").test_request_context("/a/b"):
+        expected = RESPONSES[name]().get_wsgi_headers(request.environ)
+        sent = wire_headers(RESPONSES[name](), request)
+    assert sent == [(key.lower().encode(), value.encode()) for key, value in expected]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_hook_may_answer_with_another_librarys_response(in_thread: bool) -> None:
+    app = Flask("app")
+
+    if in_thread:
+
+        @app.get("/")
+        def view() -> str:
+            return "view"
+
+        @app.after_request
+        def replace(response: Response) -> WerkzeugResponse:
+            return WerkzeugResponse("hook", 201)
+    else:
+
+        @app.get("/")
+        async def view_on_loop() -> str:
+            return "view"
+
+        @app.after_request
+        async def replace_on_loop(response: Response) -> WerkzeugResponse:
+            return WerkzeugResponse("hook", 201)
+
+    async with app.async_client() as client:
+        response = await client.get("/")
+    assert (response.status_code, response.text) == (201, "hook")
+
+
+async def test_cookies_are_the_same_whether_or_not_the_headers_were_asked_for() -> None:
+    app = Flask("app")
+
+    @app.get("/<first>")
+    def cookies(first: str) -> list[t.Any]:
+        if first == "headers":
+            assert request.headers["Cookie"] == "a=1; b=2; a=3"
+        return [*request.cookies.items(multi=True)]
+
+    async with app.async_client() as client:
+        sent = [("cookie", "a=1"), ("cookie", "b=2; a=3")]
+        direct = await client.get("/cookies", headers=sent)
+        after = await client.get("/headers", headers=sent)
+    assert direct.json() == after.json() == [["a", "1"], ["a", "3"], ["b", "2"]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, "Cookie"), ("Accept", "Accept, Cookie"), ("cookie", "cookie")]
+)
+@pytest.mark.parametrize("write", [False, True])
+def test_an_answer_that_depends_on_the_session_varies_by_cookie_once(
+    before: str | None, after: str, write: bool
+) -> None:
+    app = Flask("app")
+    app.secret_key = "key"
+
+    @app.get("/")
+    def view() -> Response:
+        if write:
+            session["user"] = 5
+        response = Response(str(session.get("user")))
+        if before is not None:
+            response.headers["vary"] = before
+        return response
+
+    assert app.test_client().get("/").headers.getlist("Vary") == [after]
