@@ -337,7 +337,6 @@ def settled(counts: Counter[str]) -> bool:
 def leave(site: Site, count: Count, path: str, seen: Callable[[bytes], bool] | None) -> None:
     """Have clients listen until they have seen something, and leave: by RST or by FIN."""
     left = Leftovers()
-    before = count["requests"]
     with ExitStack() as connections:
         there = [connections.enter_context(site.connect()) for _ in range(LEAVING)]
         for connection in there:
@@ -345,9 +344,9 @@ def leave(site: Site, count: Count, path: str, seen: Callable[[bytes], bool] | N
         if seen is not None:
             for connection in there:
                 read_until(connection, seen)
-            assert count["requests"] == before + LEAVING
         for connection in there[::2]:
             connection.reset()
+    site.get("/short")  # so that all who came before were let in
     if isinstance(site, LiveServer):
         site.rest()
     count.wait(settled)
@@ -367,13 +366,11 @@ def test_while_it_waits(site: Site, count: Count, path: str) -> None:
 @pytest.mark.parametrize("path", ["/endless", "/endless_sync"])
 def test_in_the_middle_of_it(site: Site, count: Count, path: str) -> None:
     with ExitStack() as connections:
-        before = count["requests"]
         there = [connections.enter_context(site.connect()) for _ in range(LEAVING)]
         for connection in there:
             connection.send(raw_request("GET", path))
         for connection in there:
             assert len(connection.receive(1000)) == 1000
-        assert count["requests"] == before + LEAVING
         for connection in there[::2]:
             connection.reset()
     count.wait(settled)
