@@ -32,6 +32,7 @@ _PLAIN_HOST = re.compile(
 )
 
 _SINGLE = {"host": "Host", "content-length": "Content-Length"}
+_KEYS = {"host": "HTTP_HOST", "content-length": "CONTENT_LENGTH"}
 _UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
@@ -97,11 +98,11 @@ def _put_headers(environ: WSGIEnvironment, scope: t.Mapping[str, t.Any]) -> None
             repeated.setdefault(key, [environ[key]]).append(value)
         else:
             environ[key] = value
+    for name in _SINGLE:
+        if _KEYS[name] in repeated:
+            raise _sent_twice(name, len(repeated[_KEYS[name]]))
     for key, values in repeated.items():
-        name = key.removeprefix("HTTP_").replace("_", "-").lower()
-        if name in _SINGLE:
-            raise _sent_twice(name, len(values))
-        environ[key] = ("; " if name == "cookie" else ",").join(values)
+        environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(values)
 
 
 def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
@@ -114,9 +115,10 @@ def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
         name = raw_name.decode("latin-1").lower()
         if "_" not in name and name != "proxy":
             found.setdefault(name, []).append(raw_value.decode("latin-1"))
+    for name in _SINGLE:
+        if len(found.get(name, ())) > 1:
+            raise _sent_twice(name, len(found[name]))
     for name, values in found.items():
-        if len(values) > 1 and name in _SINGLE:
-            raise _sent_twice(name, len(values))
         yield name, ("; " if name == "cookie" else ",").join(values)
 
 
