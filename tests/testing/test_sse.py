@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asyncflask import EventSourceResponse, Flask, Response, ServerSentEvent
@@ -15,19 +15,23 @@ from ..sse_oracle import parse
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
-PIECES = st.lists(
-    st.sampled_from(
-        [
-            *(b"data", b"event", b"id", b"retry", b"other", b":", b": ", b" ", b"1", b"12", b"x"),
-            *(b"\n", b"\r", b"\r\n", b"\n\n", b"data: x\n\n", b"id: 7\r\n", b"\0", b"\xef\xbb\xbf"),
-            *("é\u2028\x85\x0b²".encode(), b"\xff", b"\xe2", b"\x80\xa8"),
-        ]
-    ),
-    max_size=30,
+VALUES = ["", "x", " x", "7", "12", "²", "\0", "7\0", "é\u2028\x85\x0b", "\ufeff"]
+LINES = st.tuples(
+    st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff", b"\xe2"]) | st.just(b""),
+    st.sampled_from([b"data", b"event", b"id", b"retry", b"other", b""]),
+    st.sampled_from([b": ", b":", b"", b" "]),
+    st.sampled_from([value.encode() for value in VALUES]),
+    st.sampled_from([b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n"]),
 )
+EVENT = st.just((b"data: x", b"\n\n"))  # one is there to tell what was made of the lines before
+PIECES = st.lists(LINES | EVENT, max_size=12).map(lambda lines: [p for line in lines for p in line])
 
 
 @given(PIECES, st.integers(1, 7))
+@example([b"id: 7\0\n", b"data: x\n\n"], 1)
+@example([b"retry: 1\n", "retry: ²\n".encode()], 1)
+@example([b"data: a\r", b"\ndata: b\r", b"\n\r", b"\n"], 1)
+@example([b"event: x\n\ndata: y\n\n"], 1)
 def test_a_stream_is_read_as_the_standard_has_it_however_it_is_cut(
     pieces: list[bytes], size: int
 ) -> None:
