@@ -122,13 +122,14 @@ class Request(RequestBase):
     #: The ASGI scope; None where the request came through a WSGI server or the sync test client.
     scope: Scope | None = None
 
-    method: t.Any = _FromScope(lambda scope: scope["method"].upper())
-    scheme: t.Any = _FromScope(lambda scope: scope["scheme"])
-    server: t.Any = _FromScope(lambda scope: scope.get("server"))
-    root_path: t.Any = _FromScope(lambda scope: scope.get("root_path", "").rstrip("/"))
-    path: t.Any = _FromScope(lambda scope: "/" + path_below_root(scope).lstrip("/"))
-    query_string: t.Any = _FromScope(lambda scope: scope["query_string"])
-    remote_addr: t.Any = _FromScope(lambda scope: (scope.get("client") or (None,))[0])
+    if not t.TYPE_CHECKING:  # the types are werkzeug's
+        method = _FromScope(lambda scope: scope["method"].upper())
+        scheme = _FromScope(lambda scope: scope["scheme"])
+        server = _FromScope(lambda scope: scope.get("server"))
+        root_path = _FromScope(lambda scope: scope.get("root_path", "").rstrip("/"))
+        path = _FromScope(lambda scope: "/" + path_below_root(scope).lstrip("/"))
+        query_string = _FromScope(lambda scope: scope["query_string"])
+        remote_addr = _FromScope(lambda scope: (scope.get("client") or (None,))[0])
     shallow = False
 
     @classmethod
