@@ -96,10 +96,17 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+#: How the interpreter begins to tell of a handler that was dropped too late.
+LATE_LOGGING = "_removeHandlerRef"
+
+
 @pytest.mark.parametrize("early", ["", "import asyncflask.app"])
 def test_async_views_in_greenlets(early: str) -> None:
     done = run(PROGRAM.format(early=early))
-    assert (done.stdout, done.stderr, done.returncode) == ("well", "", 0)
+    assert (done.stdout, done.returncode) == ("well", 0), done.stderr
+    # NOTE: seen on Python 3.13, at the interpreter's end, where handlers of `logging` were made
+    # before the patching: one is dropped when gevent's lock can no longer be asked. It harms none.
+    assert done.stderr == "" or LATE_LOGGING in done.stderr.splitlines()[0], done.stderr
 
 
 def test_nothing_is_imported_for_it() -> None:
