@@ -164,8 +164,20 @@ def test_a_stream_is_closed_before_its_teardown(
     assert record.events == ["closed", "torn down"]
 
 
-@pytest.mark.parametrize("kind", ["generator", "async generator", "with context"])
+@pytest.mark.parametrize("kind", ["generator", "endless", "endless, with context"])
 def test_a_stream_is_closed_in_the_middle(app: Flask, record: Record, kind: str) -> None:
+    async def endless() -> AsyncIterator[str]:  # one that ends may do so before it is closed
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    yield "one;"
+                    await asyncio.sleep(0)
+        finally:
+            await asyncio.sleep(0)
+            record.note("closed")
+
+    add(app, "endless", endless)
+    add(app, "endless, with context", lambda: stream_with_context(endless()))
     opened = Play(app, make_environ(path=f"/async/{kind}")).open()
     assert next(iter(opened)).startswith(b"one;")
     opened.close()
