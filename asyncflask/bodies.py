@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import tempfile
 import typing as t
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import anyio.to_thread
@@ -36,7 +37,7 @@ TOO_LONG_TO_BUFFER = (
 )
 
 
-class Body:
+class Body(ABC):
     """A request's body; where it comes from is for a subclass to say.
 
     :param declared: its length in bytes; None if only its end tells.
@@ -60,16 +61,16 @@ class Body:
         self.declared = declared
         self.complete = declared == 0
 
+    @abstractmethod
     async def next_chunk(self) -> bytes:
         """Wait for the next piece and return it; once the body is complete, nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next_chunk_here(self) -> bytes:
         """Do as `next_chunk`, in a thread.
 
         :raises RequestEntityTooLarge: (413) if this is a thread that must not wait.
         """
-        raise NotImplementedError
 
     @cached_property
     def _held(self) -> t.IO[bytes]:
@@ -162,6 +163,11 @@ class Body:
         """Close the temporary file, if there is one, and let go of the reader: no circle stays."""
         vars(self).pop("reader", None)
         if self._on_disk:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close what holds the bytes that were read ahead."""
+        if not self._held.closed:
             self.lost = bool(self._rest or self._held.read(1))
             self._rest = b""
             self._held.close()

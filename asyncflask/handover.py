@@ -20,6 +20,7 @@ over     what is left, then stops  nothing
 from __future__ import annotations
 
 import typing as t
+from abc import ABC, abstractmethod
 from collections import deque
 from contextvars import Context, copy_context
 
@@ -34,7 +35,7 @@ from .workers import Call, Lane
 LIMIT = 65_536
 
 
-class HandOver:
+class HandOver(ABC):
     """An iterator over the chunks that `produce`, which a subclass defines, puts.
 
     Made and used in one thread at a time, which may be another one for each step.
@@ -60,9 +61,9 @@ class HandOver:
         self._failure: BaseException | None = None
         self._call: Call | None = None
 
+    @abstractmethod
     async def produce(self) -> None:
         """Make the chunks, with `put`; runs on the loop."""
-        raise NotImplementedError
 
     # In the thread.
 

@@ -20,7 +20,6 @@ class Waiter:
     def __init__(self) -> None:
         self._event = anyio.Event()
         self._result: t.Any = None
-        self._error: BaseException | None = None
 
     def done(self) -> bool:
         """Whether the outcome is known."""
@@ -31,15 +30,8 @@ class Waiter:
         self._result = result
         self._event.set()
 
-    def set_exception(self, error: BaseException) -> None:
-        """Wake who waits, with an exception."""
-        self._error = error
-        self._event.set()
-
     def __await__(self) -> t.Generator[t.Any, None, t.Any]:
         yield from self._event.wait().__await__()
-        if self._error is not None:
-            raise self._error
         return self._result
 
 

@@ -20,6 +20,7 @@ from werkzeug.datastructures import Headers
 from . import json
 from .handover import AsyncBody
 from .keepalive import KeepAlive
+from .streams import aclose_both, close_both
 from .wrappers import Response
 
 #: Seconds of silence before a comment is sent. Proxies cut connections that are silent for 30 to
@@ -170,11 +171,7 @@ class _Encoded(Iterator[bytes]):
         if self._closed:
             return
         self._closed = True
-        try:
-            _method(self._steps, "close")()
-        finally:
-            if self._steps is not self._source:
-                _method(self._source, "close")()
+        close_both(self._steps, self._source)
 
 
 class _AsyncEncoded(AsyncIterator[bytes]):
@@ -197,19 +194,7 @@ class _AsyncEncoded(AsyncIterator[bytes]):
         if self._closed:
             return
         self._closed = True
-        try:
-            await _method(self._steps, "aclose", _nothing)()
-        finally:
-            if self._steps is not self._source:
-                await _method(self._source, "aclose", _nothing)()
-
-
-async def _nothing() -> None:
-    pass
-
-
-def _method(owner: t.Any, name: str, default: t.Any = lambda: None) -> t.Any:
-    return getattr(owner, name, default)
+        await aclose_both(self._steps, self._source)
 
 
 class EventSourceResponse(Response):
@@ -300,7 +285,7 @@ def _encoded(events: t.Any) -> t.Any:
         return _Encoded(events)
     hint = "Call the generator function" if callable(events) else "Put what it is into a list"
     if hasattr(events, "__await__"):
-        _method(events, "close")()
+        getattr(events, "close", str)()
         hint = "Await the coroutine first, or have its function yield"
     raise TypeError(
         "EventSourceResponse needs an iterable or async iterable of events, not"

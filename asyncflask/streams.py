@@ -66,11 +66,31 @@ def _sync_stream(source: Iterable[T], ctx: t.Any) -> Generator[T, None, None]:
             yield item
     finally:
         with _Current(ctx):
-            try:
-                getattr(steps, "close", _nothing)()
-            finally:  # as PEP 3333 has it for what a WSGI app returns
-                if source is not steps:
-                    getattr(source, "close", _nothing)()
+            close_both(steps, source)
+
+
+def close_both(steps: t.Any, source: t.Any) -> None:
+    """Close an iterator and then what it iterates over, where they can be closed.
+
+    As PEP 3333 has it for what a WSGI app returns.
+
+    :param steps: the iterator; None if there is none yet.
+    :param source: what it iterates over, which may be the same.
+    """
+    try:
+        getattr(steps, "close", _nothing)()
+    finally:
+        if source is not steps:
+            getattr(source, "close", _nothing)()
+
+
+async def aclose_both(steps: t.Any, source: t.Any) -> None:
+    """Do the same for an async iterator."""
+    try:
+        await getattr(steps, "aclose", _nothing_async)()
+    finally:
+        if source is not steps:
+            await getattr(source, "aclose", _nothing_async)()
 
 
 def _nothing() -> None:
@@ -115,11 +135,7 @@ class _AsyncStream(AsyncGenerator[T, t.Any]):
             return
         self._closed = True
         with _Current(self._ctx):
-            try:
-                await getattr(self._steps, "aclose", _nothing_async)()
-            finally:
-                if self._source is not self._steps:
-                    await getattr(self._source, "aclose", _nothing_async)()
+            await aclose_both(self._steps, self._source)
 
 
 @t.overload

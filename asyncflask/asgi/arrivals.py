@@ -60,6 +60,14 @@ class Arrivals:
                 await anyio.sleep(pause)
                 pause = pause * 2 if self._early else FIRST_PAUSE
 
+    async def watch(self, left: t.Callable[[], None]) -> None:
+        """Call `left` when the client has left; a task beside the one that sends to it."""
+        try:
+            await self.departure()
+        except anyio.get_cancelled_exc_class():
+            return  # NOTE: nothing follows; its traceback would keep this request until a gc
+        left()
+
     async def _next(self) -> Message:
         if self._last is not None:
             return self._last

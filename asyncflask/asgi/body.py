@@ -108,11 +108,8 @@ class RequestBody(Body):
         if "reader" not in kept and "_held" not in kept:  # PERF: most requests have no body
             return
         super().release()
-        held = kept.get("_held")
-        if held is not None and not held.closed:
-            self.lost = bool(self._rest or held.read(1))
-            self._rest = b""
-            held.close()
+        if "_held" in kept:
+            self._let_go()
 
 
 def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:

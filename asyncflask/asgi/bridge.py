@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import copy_context
+from functools import partial
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -115,7 +116,7 @@ class _Bridge:
         """Send the body as it comes, until its end or until the client leaves."""
         error: Exception | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._abandon_when_gone, call)
+            group.start_soon(self.body.arrivals.watch, partial(self._leave, call))
             try:
                 await self._send_chunks(call, pipe)
             except Exception as raised:  # NOTE: raised below, so that no group wraps it
@@ -134,10 +135,6 @@ class _Bridge:
         if call.complete and not self.gone:
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _abandon_when_gone(self, call: WSGICall) -> None:
-        try:
-            await self.body.arrivals.departure()
-        except anyio.get_cancelled_exc_class():
-            return  # NOTE: nothing follows; its traceback would keep this request until a gc
+    def _leave(self, call: WSGICall) -> None:
         self.gone = True
         call.abandon()

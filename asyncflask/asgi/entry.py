@@ -6,11 +6,7 @@ import typing as t
 
 from . import lifespan, mounts, shortcut
 from .bridge import serve_wsgi
-from .http import Exchange
-
-Message = t.MutableMapping[str, t.Any]
-Receive = t.Callable[[], t.Awaitable[Message]]
-Send = t.Callable[[Message], t.Awaitable[None]]
+from .http import Exchange, Message, Receive, Send
 
 
 def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitable[None]:

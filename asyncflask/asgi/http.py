@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
+from functools import partial
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -29,15 +30,15 @@ from ..workers import Lane, carry_over
 from ..wrappers import Request
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
-from ..wrappers.wire import Whole, as_whole, merged_head, wire_header, wire_start
+from ..wrappers.wire import Whole, as_whole, known_head, merged_head, wire_header, wire_start
+from .arrivals import Message as Message
+from .arrivals import Receive as Receive
 from .body import RequestBody, read_for_loop
 from .failure import debug_page
 from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
 
-Message = t.MutableMapping[str, t.Any]
-Receive = t.Callable[[], t.Awaitable[Message]]
 Send = t.Callable[[Message], t.Awaitable[None]]
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
 
@@ -265,7 +266,7 @@ class Exchange:
         error: BaseException | None = None
         async with anyio.create_task_group() as group:
             with Interrupt() as interrupt:
-                group.start_soon(self._interrupt_when_gone, interrupt)
+                group.start_soon(self.body.arrivals.watch, partial(self._leave, interrupt))
                 if keep_alive is not None:
                     beat = KeepAlive.over_asgi(self._send, *keep_alive)
                     self._send = beat.send
@@ -294,11 +295,7 @@ class Exchange:
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _interrupt_when_gone(self, interrupt: Interrupt) -> None:
-        try:
-            await self.body.arrivals.departure()
-        except anyio.get_cancelled_exc_class():
-            return  # NOTE: nothing follows; its traceback would keep this request until a gc
+    def _leave(self, interrupt: Interrupt) -> None:
         self.gone = True
         interrupt.trigger()
 
@@ -313,8 +310,7 @@ class Exchange:
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
-        app = response.asgi_app
-        before = getattr(app, "status_code", 200), [*getattr(app, "raw_headers", ())]
+        before = known_head(response.asgi_app)
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -8,12 +8,8 @@ from contextvars import copy_context
 from ..mounts import Mount
 from ..sansio.app import App
 from .bridge import serve_wsgi
-from .http import answer_failure
+from .http import Message, Receive, Send, answer_failure
 from .isolation import InContext
-
-Message = t.MutableMapping[str, t.Any]
-Receive = t.Callable[[], t.Awaitable[Message]]
-Send = t.Callable[[Message], t.Awaitable[None]]
 
 
 def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitable[None] | None:

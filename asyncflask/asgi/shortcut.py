@@ -131,9 +131,9 @@ class _LongExchange(Exchange):
     """A request that came to the end of the shortcut before its own.
 
     :param way: the request.
-    :param lane: where its sync code runs, if the view ran there.
-    :param known: gives or raises what the view did; where that was in a thread, what became of it
-        there.
+    :param job: the view's call, if that was in a thread and is over.
+    :param known: gives or raises what the view did; with a job, what became of it in the thread.
+    :param lane: where the request's sync code runs, for who goes on in its thread.
     """
 
     def __init__(self, way: Way, job: Job | None, known: Known, lane: Lane | None = None) -> None:

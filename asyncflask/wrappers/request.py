@@ -19,31 +19,14 @@ from werkzeug.wrappers import Request as RequestBase
 from werkzeug.wsgi import get_path_info
 
 from .. import _current, json
+from ..bodies import CHUNK_BYTES, Body
 from ..debughelpers import attach_enctype_error_multidict
 from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: Bytes that are read at once where a body is iterated over. A server's usual read.
-CHUNK_BYTES = 65_536
-
 Scope = t.MutableMapping[str, t.Any]
-
-
-class Body(t.Protocol):
-    """Where a request made from a scope has its body from; `asgi.body` is the one there is."""
-
-    limit: int | None
-    complete: bool
-    declared: int | None
-
-    @property
-    def reader(self) -> io.BufferedIOBase:
-        """The body as a file that ends where the body ends."""
-
-    async def read_ahead(self, limit: int) -> None:
-        """Receive until the body is complete or more than `limit` bytes are held."""
 
 
 class StreamedBody(io.BufferedReader):

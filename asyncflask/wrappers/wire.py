@@ -100,6 +100,11 @@ def _wire_name(name: str) -> bytes | None:
     return name.lower().encode() if _NAME.fullmatch(name) else None
 
 
+def known_head(asgi_app: t.Any) -> Head:
+    """Return what an ASGI application says of its answer before it runs, as responses do."""
+    return getattr(asgi_app, "status_code", 200), [*getattr(asgi_app, "raw_headers", ())]
+
+
 def merged_head(response: t.Any, before: Head, sent: Head) -> tuple[int, RawHeaders]:
     """Return the head of an ASGI application's answer, with what hooks changed in it.
 

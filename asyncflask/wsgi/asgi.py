@@ -18,14 +18,13 @@ from werkzeug.exceptions import ClientDisconnected
 from ..bodies import CHUNK_BYTES
 from ..exceptions import PipeClosed
 from ..handover import HandOver
-from ..wrappers.wire import merged_head
+from ..wrappers.wire import RawHeaders, known_head, merged_head
 from .body import put_body
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 Message = t.MutableMapping[str, t.Any]
-RawHeaders = list[tuple[bytes, bytes]]
 
 #: Seconds that an application has to notice that its client left, before it is cancelled. Who
 #: listens notices at once; who does not would keep a thread of the server busy for nobody.
@@ -189,9 +188,8 @@ def fill(response: t.Any, environ: WSGIEnvironment) -> None:
 
     :raises Exception: what the application raised before it answered.
     """
-    app = response.asgi_app
-    before = getattr(app, "status_code", 200), [*getattr(app, "raw_headers", ())]
-    answer = open_answer(app, environ)
+    before = known_head(response.asgi_app)
+    answer = open_answer(response.asgi_app, environ)
     status, headers = merged_head(response, before, (answer.status, answer.headers))
     response.asgi_app, response.response, response.status_code = None, answer, status
     response.headers.clear()

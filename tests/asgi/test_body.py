@@ -18,7 +18,8 @@ from asyncflask.asgi.body import SMALL_BYTES, RequestBody
 from asyncflask.bodies import MEMORY_BYTES
 from asyncflask.workers import Lane
 
-from .test_http import Exchange, Message, length, part, scope
+from ..scopes import scope
+from .test_http import Exchange, Message, length, part
 
 pytestmark = pytest.mark.anyio
 

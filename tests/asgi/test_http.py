@@ -15,25 +15,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from asyncflask import Flask, Response, g, request, send_file, session, stream_with_context
 from asyncflask.wrappers.request import Request
 
+from ..scopes import scope
+
 Message = t.MutableMapping[str, t.Any]
 END = {"type": "http.disconnect"}
-
-
-def scope(path: str = "/", method: str = "GET", headers: t.Any = ()) -> dict[str, t.Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost"), *headers],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
 
 
 class Exchange:

@@ -24,7 +24,8 @@ from asyncflask import (
 from asyncflask.asgi import shortcut
 from asyncflask.signals import request_finished, request_tearing_down
 
-from .test_http import Exchange, scope
+from ..scopes import scope
+from .test_http import Exchange
 
 var: contextvars.ContextVar[str] = contextvars.ContextVar("shortcut", default="server")
 

@@ -11,7 +11,7 @@ import pytest
 
 from asyncflask import Flask
 
-from .test_http import scope
+from ..scopes import scope
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 

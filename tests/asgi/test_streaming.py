@@ -16,7 +16,8 @@ from starlette.responses import FileResponse, PlainTextResponse
 from asyncflask import Flask, Response, request
 from asyncflask.wrappers import Request
 
-from .test_http import Exchange, Message, length, part, scope
+from ..scopes import scope
+from .test_http import Exchange, Message, length, part
 
 
 @pytest.fixture

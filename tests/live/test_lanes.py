@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import threading
 import typing as t
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +12,11 @@ from pathlib import Path
 import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from asyncflask import Blueprint, Flask, g, stream_with_context
+from asyncflask import Blueprint, Flask, stream_with_context
 from asyncflask import request as current_request
 
 from ..conftest import Live
+from .database import Database
 from .load import Client, load
 from .server import STACKS, HttpName, LoopName
 from .wire import request
@@ -28,40 +27,6 @@ CLIENTS = 100
 
 #: Requests of each client: 10,000 in all.
 ROUNDS = 100
-
-
-class Database:
-    """A file that each request opens, uses and closes, as in Flask's tutorial."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.errors: list[Exception] = []
-        self.opened: Counter[int] = Counter()
-        self.closed: Counter[int] = Counter()
-        with sqlite3.connect(file) as database:
-            database.execute("create table notes (text text)")
-            database.execute("insert into notes values ('kept')")
-        database.close()
-
-    def open(self) -> None:
-        g.db = sqlite3.connect(self._file)
-        self.opened[threading.get_ident()] += 1
-
-    def query(self) -> str:
-        try:
-            (text,) = g.db.execute("select text from notes").fetchone()
-        except Exception as error:
-            self.errors.append(error)
-            raise
-        return t.cast("str", text)
-
-    def close(self, error: BaseException | None) -> None:
-        try:
-            g.db.close()
-        except Exception as failed:
-            self.errors.append(failed)
-        else:
-            self.closed[threading.get_ident()] += 1
 
 
 def app_with(database: Database) -> Flask:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 import typing as t
-from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from asyncflask import Blueprint, Flask, after_this_request, g, stream_with_context
 
 from ..conftest import Live
+from .database import Database
 from .load import Client, load
 from .server import STACKS, HttpName, LiveServer, LoopName, serving
 from .wire import request
@@ -171,39 +171,9 @@ def test_sync_code_of_a_request_runs_in_one_thread(
         assert not where & main
 
 
-class Database:
-    """A file that each request opens, uses and closes, as in Flask's tutorial."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.errors: list[Exception] = []
-        self.closed = Counter[str]()
-        with sqlite3.connect(file) as database:
-            database.execute("create table notes (text text)")
-            database.execute("insert into notes values ('kept')")
-        database.close()
-
-    def open(self) -> None:
-        g.db = sqlite3.connect(self._file)
-
-    def query(self) -> str:
-        try:
-            (text,) = g.db.execute("select text from notes").fetchone()
-        except Exception as error:
-            self.errors.append(error)
-            raise
-        return t.cast("str", text)
-
-    def query_often(self) -> Iterator[str]:
-        for _ in range(3):
-            yield self.query()
-
-    def close(self, error: BaseException | None) -> None:
-        try:
-            g.db.close()
-        except Exception as failed:
-            self.errors.append(failed)
-        self.closed[threading.current_thread().name] += 1
+def query_often(database: Database) -> Iterator[str]:
+    for _ in range(3):
+        yield database.query()
 
 
 @stacks
@@ -217,12 +187,12 @@ def test_sqlite_connections_stay_in_their_thread(
     app.before_request(database.open)
     app.teardown_appcontext(database.close)
     app.add_url_rule("/sync", "sync", database.query)
-    app.add_url_rule("/stream", "stream", database.query_often)
+    app.add_url_rule("/stream", "stream", partial(query_often, database))
 
     @app.get("/async")
     async def async_view() -> Iterator[str]:
         await asyncio.sleep(0)
-        return database.query_often()
+        return query_often(database)
 
     server = live(app, loop=loop, http=http)
 
@@ -235,7 +205,7 @@ def test_sqlite_connections_stay_in_their_thread(
     load(server.address, 100, work)
     server.rest()
     assert database.errors == []
-    assert database.closed == {"asyncflask-worker": 1000}
+    assert database.closing_threads == {"asyncflask-worker": 1000}
 
 
 @stacks

@@ -14,7 +14,8 @@ from werkzeug.exceptions import ClientDisconnected
 from asyncflask.asgi.body import SMALL_BYTES
 from asyncflask.wsgi.bridge import FILE_BYTES
 
-from .conversation import Conversation, Header, Message, ask, body, hosting
+from ..scopes import Header
+from .conversation import Conversation, Message, ask, body, hosting
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 

@@ -13,7 +13,8 @@ from werkzeug.exceptions import NotFound
 
 from asyncflask import Flask, Response, jsonify, redirect, request, send_file, session
 
-from .conversation import Conversation, Header, ask, body, scope
+from ..scopes import Header, scope
+from .conversation import Conversation, ask, body
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 
