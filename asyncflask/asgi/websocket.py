@@ -143,8 +143,11 @@ class SocketExchange(Exchange):
             await self.close(response)
 
     async def fail(self, error: Exception) -> None:
-        """Close the websocket, if it is open; deny it else. The server hears of the error."""
-        if self.websocket.state is not State.CONNECTING:
-            await self.websocket.close(1011, "Internal Error")
-            self.started = True
-        await super().fail(error)
+        """Close the websocket because of what escaped the pipeline, or deny it."""
+        if self.websocket.state is State.CONNECTING:
+            await super().fail(error)
+            return
+        await self.websocket.close(1011, "Internal Server Error")
+        if self.raises:
+            raise error
+        self.app.log_exception((type(error), error, error.__traceback__))
