@@ -328,7 +328,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.slept = 100.0, 0.0
         monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(module.anyio, "sleep", self.sleep)
+        monkeypatch.setattr(anyio, "sleep", self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
