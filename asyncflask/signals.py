@@ -14,6 +14,7 @@ __all__ = [
     "appcontext_pushed",
     "appcontext_tearing_down",
     "before_render_template",
+    "got_background_exception",
     "got_request_exception",
     "message_flashed",
     "request_finished",
@@ -33,6 +34,8 @@ request_finished = _signals.signal("request-finished")
 request_tearing_down = _signals.signal("request-tearing-down")
 #: An unhandled exception, as ``exception``, is about to become a 500 response.
 got_request_exception = _signals.signal("got-request-exception")
+#: A background task raised, as ``exception``.
+got_background_exception = _signals.signal("got-background-exception")
 
 #: A template is about to be rendered: ``template`` and its ``context``, which may be changed.
 before_render_template = _signals.signal("before-render-template")

@@ -10,7 +10,9 @@ import pytest
 from asyncflask import Flask, flash, g, render_template_string, signals
 from asyncflask.signals import Namespace
 
-NAMES = [name for name in signals.__all__ if name not in ("Namespace", "Signal")]
+#: What Flask has no signal for.
+OWN = {"got_background_exception"}
+NAMES = [name for name in signals.__all__ if name not in {"Namespace", "Signal", *OWN}]
 
 
 def test_all() -> None:
@@ -21,6 +23,7 @@ def test_all() -> None:
         "appcontext_pushed",
         "appcontext_tearing_down",
         "before_render_template",
+        "got_background_exception",
         "got_request_exception",
         "message_flashed",
         "request_finished",
