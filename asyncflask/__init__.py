@@ -39,6 +39,7 @@ if t.TYPE_CHECKING:
     from .helpers import send_from_directory as send_from_directory
     from .helpers import stream_with_context as stream_with_context
     from .helpers import url_for as url_for
+    from .ndjson import NDJSONResponse as NDJSONResponse
     from .signals import appcontext_popped as appcontext_popped
     from .signals import appcontext_pushed as appcontext_pushed
     from .signals import appcontext_tearing_down as appcontext_tearing_down
@@ -51,6 +52,7 @@ if t.TYPE_CHECKING:
     from .signals import template_rendered as template_rendered
     from .sse import EventSourceResponse as EventSourceResponse
     from .sse import ServerSentEvent as ServerSentEvent
+    from .streaming import streaming_response as streaming_response
     from .templating import render_template as render_template
     from .templating import render_template_async as render_template_async
     from .templating import render_template_string as render_template_string
@@ -77,12 +79,14 @@ _NAMES = {
         " send_file send_from_directory stream_with_context url_for"
     ),
     "json": "jsonify",
+    "ndjson": "NDJSONResponse",
     "signals": (
         "appcontext_popped appcontext_pushed appcontext_tearing_down"
         " before_render_template got_request_exception message_flashed request_finished"
         " request_started request_tearing_down template_rendered"
     ),
     "sse": "EventSourceResponse ServerSentEvent",
+    "streaming": "streaming_response",
     "templating": (
         "render_template render_template_async render_template_string"
         " render_template_string_async stream_template stream_template_async"

@@ -122,6 +122,21 @@ def to_response(app: t.Any, value: t.Any) -> t.Any:
     return body
 
 
+def checked_answer(ctx: AppContext, value: t.Any) -> t.Any:
+    """Return the response that the view has sent, if it returned nothing else.
+
+    :raises TypeError: if it did.
+    """
+    sent = ctx.answered
+    if value is None or value is sent or getattr(value, "response", None) is sent:
+        return sent
+    raise TypeError(
+        f"The view function for {_current.request.endpoint!r} sent a response with"
+        f" streaming_response() and returned {type(value).__name__} on top of it, which cannot be"
+        " sent any more. Return what `async with streaming_response(...) as out` gave: `out`."
+    )
+
+
 def _unpacked(value: t.Any) -> tuple[t.Any, t.Any, t.Any]:
     """Split a view's value into body, status and headers."""
     if not isinstance(value, tuple):

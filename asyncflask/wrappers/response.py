@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -57,6 +57,11 @@ class Response(ResponseBase):
 
     #: Seconds of silence after which a chunk is sent to keep the connection, and the chunk.
     keep_alive: tuple[float, bytes] | None = None
+
+    #: Headers that are sent behind the body, or a function, sync or async, that returns them when
+    #: the body is at its end: for a checksum or a count that is known only then. They are sent
+    #: where the server offers it and the client asks for it (``TE: trailers``), else dropped.
+    trailers: Mapping[str, str] | Callable[[], t.Any] | None = None
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
