@@ -110,7 +110,7 @@ class streaming_response:
             )
         self._ctx, self._channel = ctx, _channel(ctx, driver)
         await self._channel.start(self.response)
-        self._state, ctx.answered = "open", self.response
+        self._state, ctx.answered, ctx.allows_plain = "open", self.response, False
         self.response.asgi_app = _nothing_more
         self._block = await Watched().__aenter__()
         body = ctx.request.asgi_body

@@ -39,7 +39,8 @@ class Watched:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        self.ended = bool(self._interrupt.__exit__(kind, error, trace))
+        swallowed = self._interrupt.__exit__(kind, error, trace)
+        self.ended = swallowed and error is not None
         if error is not None and not self.ended and not isinstance(error, Exception):
             return await self._group.__aexit__(kind, error, trace)
         self._group.cancel_scope.cancel()

@@ -51,8 +51,11 @@ class Arrivals:
 
     async def __call__(self) -> Message:
         """Return the next message, in the order in which they came."""
-        async with self._lock:
-            return self._early.popleft() if self._early else await self._next()
+        if not self._early:  # NOTE: else at once: who waits for the end keeps the lock meanwhile
+            async with self._lock:
+                if not self._early:
+                    return await self._next()
+        return self._early.popleft()
 
     async def departure(self) -> None:
         """Return when the client has left."""
