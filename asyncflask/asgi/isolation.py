@@ -72,6 +72,12 @@ class Begun:
         except StopIteration as stop:
             self.over, self.result = True, stop.value
 
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for something, and not only for its next turn on the loop."""
+        waits_for = self._waits_for  # asyncio's futures have the one, trio's traps the other
+        return hasattr(waits_for, "_asyncio_future_blocking") or hasattr(waits_for, "abort_func")
+
     def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
         return _the_rest(_run_here, self._coroutine, self._waits_for)
 
