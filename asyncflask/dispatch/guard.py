@@ -50,6 +50,8 @@ async def guarded(ctx: AppContext, driver: Driver, work: Work) -> t.Any:
         value = await _in_thread(guard, ctx, driver, work)
     if guard.reason is None:
         return value
+    if ctx._lane is not None:
+        ctx._lane.resume()
     ctx.client_left = isinstance(guard.reason, ClientDisconnected)
     raise guard.reason
 
@@ -134,7 +136,8 @@ class _ThreadGuard(_Guard):
         """End nothing from here on."""
         with self._lock:
             self._over = True
-        self._lane.resume()
+        if self.reason is not None:
+            self._lane.resume()
         self._lane.pool.loop.call_soon(self._stop)
 
     # On the loop.

@@ -110,6 +110,8 @@ class _Exchange:
         except BaseException as raised:
             error = raised
             if ctx.client_left and isinstance(raised, (OSError, ClientDisconnected)):
+                if ctx.answered is None:  # nobody will see it, but there has to be one
+                    start_response("400 BAD REQUEST", [("Content-Length", "0")])
                 return ()
             if response is not None:
                 response.close()
