@@ -33,6 +33,7 @@ class FileBody:
 
     :param app: the app, which lends the threads.
     :param blocks: the file, or a range of it, as werkzeug wraps it.
+    :param length: how many bytes the headers say that it has, if they do.
     """
 
     #: Whether all of it was read, or is not wanted; it is closed then.
@@ -44,8 +45,8 @@ class FileBody:
     _ready: bytes | None = None
     _lane: Lane | None = None
 
-    def __init__(self, app: t.Any, blocks: FileWrapper | _RangeWrapper) -> None:
-        self.app, self._blocks = app, blocks
+    def __init__(self, app: t.Any, blocks: FileWrapper | _RangeWrapper, length: int | None) -> None:
+        self.app, self._blocks, self._length = app, blocks, length
         self._size = PIECE_BYTES
         if isinstance(blocks, FileWrapper):
             blocks.buffer_size = self._size
@@ -75,7 +76,7 @@ class FileBody:
     def _find_path(self) -> str | None:
         """Return where the whole of the file is found, if it is that very file; in a thread.
 
-        Another one may have taken its place, and be longer than the headers say.
+        Another one may have taken its place, or it may be longer by now than the headers say.
         """
         file = self._blocks.file if isinstance(self._blocks, FileWrapper) else None
         name = getattr(file, "name", None)
@@ -86,8 +87,8 @@ class FileBody:
             there, here = os.stat(path), os.fstat(file.fileno())
         except (OSError, ValueError):
             return None
-        same = os.path.samestat(there, here) and there.st_size == here.st_size
-        return path if same and there.st_mtime_ns == here.st_mtime_ns else None
+        told = self._length in (None, there.st_size)
+        return path if told and os.path.samestat(there, here) else None
 
     def as_message(self) -> dict[str, t.Any] | None:
         """Return what sends all of it, if one message does."""
@@ -141,7 +142,7 @@ def as_file(app: t.Any, response: t.Any) -> FileBody | None:
         return body
     if not _is_file(body):
         return None
-    response.response = made = FileBody(app, body)
+    response.response = made = FileBody(app, body, response.content_length)
     return made
 
 
