@@ -149,7 +149,7 @@ async def test_a_source_is_closed_that_never_began() -> None:
         async def aclose(self) -> None:
             log.append("closed")
 
-    app = app_with(lambda: NDJSONResponse(Source()))  # type: ignore[arg-type]
+    app = app_with(lambda: NDJSONResponse(Source()))
     async with app.async_client() as client:
         assert (await client.head("/")).content == b""
     assert log == ["closed"]
@@ -172,7 +172,7 @@ def test_headers_that_are_given_stand() -> None:
 
 async def test_compression_flushes_each_line() -> None:
     app = app_with(lambda: NDJSONResponse(of_both_kinds(*range(3))[0]))
-    app.asgi_app = GZipMiddleware(app.asgi_app)  # type: ignore[method-assign, assignment]
+    app.asgi_app = GZipMiddleware(app.asgi_app)  # type: ignore[method-assign]
     inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
     lines: list[bytes] = []
     played = Played(part(b""))

@@ -242,7 +242,12 @@ async def test_an_error_of_a_hook_on_entering_is_answered(app: Flask, log: Log) 
 
 @pytest.mark.parametrize("where", ["in", "behind"])
 async def test_an_error_once_it_has_begun_is_raised(app: Flask, log: Log, where: str) -> None:
-    app.register_error_handler(Exception, lambda error: log.append("handled"))
+
+    @app.errorhandler(Exception)
+    def handle(error: Exception) -> str:
+        log.append("handled")
+        return ""
+
     app.teardown_request(lambda error: log.append(repr(error)))
 
     @app.get("/")
@@ -579,7 +584,7 @@ async def test_a_slow_client_holds_it_back() -> None:
 
 async def test_compression_flushes_each_piece() -> None:
     app = Flask("streaming")
-    app.asgi_app = GZipMiddleware(app.asgi_app)  # type: ignore[method-assign, assignment]
+    app.asgi_app = GZipMiddleware(app.asgi_app)  # type: ignore[method-assign]
     heads: list[int] = []
 
     @app.get("/")
@@ -703,7 +708,7 @@ def test_under_wsgi_without_write_it_says_so(wsgi_app: Flask) -> None:
     wsgi_app.testing = True
     environ = create_environ()
     with pytest.raises(RuntimeError, match="write"):
-        wsgi_app.wsgi_app(environ, lambda *args: None)  # type: ignore[arg-type, return-value]
+        wsgi_app.wsgi_app(environ, lambda *args: None)  # type: ignore[arg-type]
 
 
 def test_under_wsgi_head_has_no_body(wsgi_app: Flask) -> None:

@@ -160,7 +160,7 @@ async def test_what_is_there_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> 
         raise AssertionError("a timer was set")
 
     app = make_app([])
-    monkeypatch.setattr(body_module.anyio, "current_time", fail)
+    monkeypatch.setattr(t.cast("t.Any", body_module).anyio, "current_time", fail)
     played = await Played(part(b"a", more=True), part(b"b")).play(app, "/async", "POST", CHUNKED)
     assert played.body == b"ab"
     await app._budgets.close()
