@@ -5,6 +5,7 @@
 - `LoopCancelled`: what sync code waited for on the event loop was cancelled.
 - `PipeClosed`: the client of a streamed response went away.
 - `QueueFull`: more sync work waits than the app allows.
+- `WebSocketDisconnect`: the other side of a websocket has left.
 """
 
 from __future__ import annotations
@@ -35,3 +36,16 @@ class PipeClosed(BrokenPipeError):
 
 class QueueFull(ServiceUnavailable):
     """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows; answered with 503."""
+
+
+class WebSocketDisconnect(Exception):
+    """Raised where a websocket is read or written whose other side has left.
+
+    :param code: the close code (RFC 6455 section 7.4); 1005 where none was sent, 1006 where the
+        connection was lost without a word.
+    :param reason: what was said of it.
+    """
+
+    def __init__(self, code: int = 1005, reason: str = "") -> None:
+        super().__init__(f"The other side has left, with code {code}" + (reason and f": {reason}"))
+        self.code, self.reason = code, reason

@@ -339,6 +339,14 @@ def waiting() -> Lane | None:
     return lane if lane.pool.loop.is_running_here() or current() is lane else None
 
 
+def leave_lane() -> None:
+    """Say that nobody waits for what this coroutine does and starts: its sync code runs elsewhere.
+
+    For a coroutine that starts what outlives the call which some thread waits for.
+    """
+    _awaited.set(None)
+
+
 def prepare_thread() -> None:
     """Make `anyio.from_thread` work in the calling thread, one of a pool's, through its lanes."""
     from_thread.enable(_call_async, _check_cancelled)

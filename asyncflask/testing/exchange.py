@@ -31,6 +31,18 @@ from .tasks import DetachedTask
 _ASIDES = ("http.response.early_hint", "http.response.debug", "http.response.push")
 
 
+def headers_of(message: Message) -> list[tuple[bytes, bytes]]:
+    """Return the headers that the app's message carries.
+
+    :raises TypeError: if they are not pairs of bytes.
+    """
+    headers = [(name, value) for name, value in message.get("headers", ())]
+    for name, value in headers:
+        if not (isinstance(name, bytes) and isinstance(value, bytes)):
+            raise TypeError(f"ASGI headers are pairs of bytes, not {(name, value)!r}.")
+    return headers
+
+
 class Exchange:
     """Runs the app for one request, in a task of its own.
 
@@ -124,11 +136,7 @@ class Exchange:
         The client's own failure to produce the request's body comes first: whatever the app did
         after it, it did because of it.
         """
-        error = self._body.error or self._task.error
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            cancelled = RuntimeError("The app was cancelled, and not by this client.")
-            cancelled.__cause__ = error
-            return cancelled
+        error = self._body.error or self._task.failure()
         if error is not None or self.gone or self.complete:
             return error
         undone = "starting" if self.status is None else "completing"
@@ -181,10 +189,8 @@ class Exchange:
         return self._take_aside if kind in _ASIDES and self._state == "start" else None
 
     async def _take_start(self, message: Message) -> None:
-        headers = [(name, value) for name, value in message.get("headers", ())]
+        headers = headers_of(message)
         for name, value in headers:
-            if not (isinstance(name, bytes) and isinstance(value, bytes)):
-                raise TypeError(f"ASGI headers are pairs of bytes, not {(name, value)!r}.")
             if name.lower() == b"content-length":
                 self._promised = int(value)
         if self._scope["method"] == "HEAD" or message["status"] in (204, 304):
