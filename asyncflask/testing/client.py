@@ -93,8 +93,9 @@ def _as_httpx(environ: WSGIEnvironment) -> httpx.Request:
     request = BaseRequest(environ)
     path = quote(environ["PATH_INFO"].encode("latin-1"), safe="/~!$&'()*+,;=:@")
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
-    url = httpx.URL(f"{request.scheme}://{request.host}{path}")
-    return httpx.Request("GET", url.copy_with(query=request.query_string or None), headers=headers)
+    query = quote(request.query_string, safe="%/?:@!$&'()*+,;=~[]")
+    url = httpx.URL(f"{request.scheme}://{request.host}{path}{query and '?'}{query}")
+    return httpx.Request("GET", url, headers=headers)
 
 
 class FlaskClient(werkzeug.test.Client):

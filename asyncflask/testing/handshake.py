@@ -53,13 +53,13 @@ def handshake(
             "Sec-WebSocket-Key": base64.b64encode(b"asyncflask.tests").decode(),
         }
     )
-    if subprotocols:
-        request.headers["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
     for name in subprotocols:
         if not TOKEN.fullmatch(name.encode()) or subprotocols.count(name) > 1:
             raise httpx.LocalProtocolError(
                 f"{name!r} cannot be offered as a subprotocol: each is one token, and named once."
             )
+    if subprotocols:
+        request.headers["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
     try:
         check_headers(request.headers.raw)
     except ValueError as error:

@@ -166,12 +166,9 @@ class WebSocketExchange:
         :raises WebSocketDisconnect: if the connection is over.
         :raises RuntimeError: if app and client would wait for each other for ever.
         """
-        self._putting += 1
-        self._changed()
-        try:
-            await self._until(lambda: self._may_put() or self._crossed())
-        finally:
-            self._putting -= 1
+        await anyio.lowlevel.checkpoint()
+        if not self._may_put():
+            await self._wait_to_put()
         if self.closing is not None:
             await self._raise_end()
         if not self._may_put():
@@ -181,6 +178,14 @@ class WebSocketExchange:
             )
         self._inbox.append(data)
         self._changed()
+
+    async def _wait_to_put(self) -> None:
+        self._putting += 1
+        self._changed()
+        try:
+            await self._until(lambda: self._may_put() or self._crossed())
+        finally:
+            self._putting -= 1
 
     def _may_put(self) -> bool:
         return len(self._inbox) < QUEUE or self.closing is not None
@@ -203,10 +208,13 @@ class WebSocketExchange:
 
     async def _raise_end(self) -> t.NoReturn:
         """Raise what the app has raised, or the disconnect."""
-        if self.state == "open" and not self._left:  # the app has ended, or is about to
-            await self._task.wait()
+        code, reason = t.cast("tuple[int, str]", self.closing)
+        # The app has ended without a word; or it has said that it failed, and is about to raise.
+        if not self._left and (self.state == "open" or code == 1011):
+            with anyio.move_on_after(self._grace):
+                await self._task.wait()
             self.report()
-        raise WebSocketDisconnect(*t.cast("tuple[int, str]", self.closing))
+        raise WebSocketDisconnect(code, reason)
 
     def leave(self, code: int, reason: str = "") -> None:
         """Let the app see that the client has left, behind what it has sent; once."""
