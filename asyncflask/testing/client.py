@@ -105,7 +105,8 @@ class FlaskClient(werkzeug.test.Client):
     a test can look at `request`, `session` and `g`.
 
     `environ_base` holds what every request's environ starts from; change it as you like.
-    `lifespan_state` is the state of the app's lifespan, if it was started (see `StartedApp`).
+    `lifespan_state` is the state of the app's lifespan, if it was started (see `StartedApp`);
+    websockets find it in their scope.
     """
 
     application: t.Any
@@ -116,7 +117,7 @@ class FlaskClient(werkzeug.test.Client):
             "HTTP_USER_AGENT": _user_agent(),
             "REMOTE_ADDR": "127.0.0.1",
         }
-        self.lifespan_state: Mapping[str, t.Any] = {}
+        self.lifespan_state: Mapping[str, t.Any] | None = None
         self.preserve_context = False
         self._context_stack = ExitStack()
         self._new_contexts: list[AbstractContextManager[t.Any]] = []

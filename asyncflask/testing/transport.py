@@ -68,7 +68,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
         self.extensions = extensions
         self.disconnect_grace = disconnect_grace
         self._lifespan = Lifespan(app, disconnect_grace) if lifespan else None
-        self._state = self._lifespan.state if self._lifespan is not None else state or {}
+        self._state = state if self._lifespan is None else self._lifespan.state
         self._open: set[Exchange | WebSocketExchange] = set()
 
     async def __aenter__(self) -> t.Self:
@@ -167,7 +167,7 @@ class ASGITransport(httpx.AsyncBaseTransport):
     def _scope(self, request: httpx.Request, kind: str, spec_version: str) -> Scope:
         url = request.url
         raw_path, _, query = url.raw_path.partition(b"?")
-        return {
+        scope: Scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": spec_version},
             "http_version": "1.1",
@@ -176,11 +176,13 @@ class ASGITransport(httpx.AsyncBaseTransport):
             "scheme": url.scheme,
             "root_path": self.root_path,
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "state": dict(self._state),
             "path": self.root_path + unquote(raw_path.decode("ascii")),
             "raw_path": self.root_path.encode("ascii") + raw_path,
             "query_string": query,
         }
+        if self._state is not None:
+            scope["state"] = dict(self._state)
+        return scope
 
 
 class _WebSocketStream(httpx.AsyncByteStream):
