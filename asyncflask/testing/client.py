@@ -17,6 +17,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request as BaseRequest
 
+from ..mounts import ENVIRON_STATE
 from ..sessions import SessionMixin
 from .handshake import handshake
 from .sse import EVENT_STREAM, Events, iter_sse
@@ -105,8 +106,8 @@ class FlaskClient(werkzeug.test.Client):
     a test can look at `request`, `session` and `g`.
 
     `environ_base` holds what every request's environ starts from; change it as you like.
-    `lifespan_state` is the state of the app's lifespan, if it was started (see `StartedApp`);
-    websockets find it in their scope.
+    `lifespan_state` is the state of the app's lifespan, if it was started (see `StartedApp`):
+    websockets and mounted apps find it in their scope.
     """
 
     application: t.Any
@@ -166,6 +167,8 @@ class FlaskClient(werkzeug.test.Client):
 
     def _copy_environ(self, other: WSGIEnvironment) -> WSGIEnvironment:
         environ = self.environ_base | other
+        if self.lifespan_state is not None:
+            environ[ENVIRON_STATE] = self.lifespan_state
         if self.preserve_context:
             environ[PRESERVE_CONTEXT] = self._new_contexts.append
         return environ

@@ -14,8 +14,8 @@ open       ``websocket.close``                closed
 ========== ================================== ==================================
 
 ``*`` only if the scope offers the extension ``websocket.http.response``. Anything else is an error
-in the app, and is raised where the app sends it. What is allowed here, but comes when the client
-has left, raises `ClientLeft`, an `OSError`, as the spec wants it.
+in the app, and is raised where the app sends it. To a client that has left, the app may close once,
+which does nothing; to send a message raises `ClientLeft`, an `OSError`, as the spec wants it.
 
 What the app receives: ``websocket.connect``, then what the client sends, then, for ever after,
 ``websocket.disconnect`` with the close code: the client's, or the app's own, which a client sends
@@ -35,6 +35,7 @@ from collections.abc import Callable
 
 import anyio
 import anyio.lowlevel
+from starlette import websockets
 from starlette.types import ASGIApp, Message, Scope
 
 from ..exceptions import WebSocketDisconnect
@@ -73,6 +74,9 @@ Data = str | bytes
 
 class ClientLeft(OSError):
     """Raised in the app that sends to a client which has left."""
+
+
+_NOTICES = (ClientLeft, WebSocketDisconnect, websockets.WebSocketDisconnect)
 
 
 def check_headers(headers: t.Iterable[tuple[bytes, bytes]]) -> None:
@@ -228,7 +232,7 @@ class WebSocketExchange:
         cancelled if the client's leaving does not end it within the grace period.
         """
         try:
-            if self.state in ("closed", "refused"):
+            if self.state in ("closed", "refused") and not self._left:
                 await self._task.wait()
         finally:
             self.leave(1006)
@@ -250,8 +254,8 @@ class WebSocketExchange:
 
     def _failure(self) -> BaseException | None:
         error = self._task.failure()
-        if isinstance(error, ClientLeft):
-            return None  # as a server takes it: the app has noticed
+        if self._left and isinstance(error, _NOTICES):
+            return None  # the app has noticed that the client left, and done no more about it
         if error is not None or self._left or self.state not in ("connecting", "denying"):
             return error
         undone = "answering" if self.state == "connecting" else "completing its answer to"
@@ -299,8 +303,11 @@ class WebSocketExchange:
                 f" the offered extensions are {sorted(offered)}."
             )
         await anyio.lowlevel.checkpoint()
-        if not self._left:
-            await getattr(self, "_take_" + kind.rpartition(".")[2])(message)
+        if kind != "websocket.close":
+            self._check_presence()
+        await getattr(self, "_take_" + kind.rpartition(".")[2])(message)
+
+    def _check_presence(self) -> None:
         if self._left:
             raise ClientLeft("The client has left; nobody gets what the app sends.")
 
@@ -344,12 +351,12 @@ class WebSocketExchange:
     async def _take_send(self, message: Message) -> None:
         data = _data_of(message)
         await self._until(lambda: self.closing is not None or self._has_room())
+        self._check_presence()
         if self.state != "open":
             raise RuntimeError("The app closed the websocket while it waited to send a message.")
-        if not self._left:
-            self._outbox.append(data)
-            self._outbox_bytes += _size(data)
-            self._changed()
+        self._outbox.append(data)
+        self._outbox_bytes += _size(data)
+        self._changed()
 
     def _has_room(self) -> bool:
         return len(self._outbox) < QUEUE or (self._putting > 0 and not self._crossed())

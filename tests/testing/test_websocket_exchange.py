@@ -9,7 +9,11 @@ from contextlib import AsyncExitStack, suppress
 
 import anyio
 import pytest
+import starlette.websockets
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from asyncflask import WebSocketDisconnect
 from asyncflask.testing import AsyncClient, WebSocketRefused
@@ -220,16 +224,65 @@ async def test_an_app_that_sends_to_a_client_which_left() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await accept(send)
         await receive()
-        for message in (SEND, CLOSE):
-            try:
-                await send(message)
-            except OSError as error:
-                errors.append(error)
+        try:
+            await send(SEND)
+        except OSError as error:
+            errors.append(error)
         await send(SEND)  # which ends this app, and is no error of its own
 
     async with AsyncClient(websocket(app)).websocket("/"):
         pass
-    assert [type(error) for error in errors] == [ClientLeft, ClientLeft]
+    assert [type(error) for error in errors] == [ClientLeft]
+
+
+async def test_an_app_that_closes_when_the_client_has_left() -> None:
+    errors: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        await send(SEND)
+        await receive()
+        await send({**CLOSE, "code": 4000})
+        try:
+            await send(CLOSE)
+        except RuntimeError as error:
+            errors.append(str(error))
+        await anyio.sleep_forever()
+
+    async with AsyncClient(websocket(app), disconnect_grace=0.01).websocket("/") as ws:
+        await ws.receive()
+    assert ws.close_code == 1000  # the client's
+    assert "the websocket is 'closed'" in errors[0]
+
+
+@pytest.mark.parametrize("kind", ["of starlette", "ours"])
+async def test_an_app_that_lets_go_of_its_client(kind: str) -> None:
+    async def forever(ws: WebSocket) -> None:
+        await ws.accept()
+        try:
+            while True:
+                await ws.send_text(await ws.receive_text())
+        except starlette.websockets.WebSocketDisconnect as end:
+            if kind == "ours":
+                raise WebSocketDisconnect(end.code) from end
+            raise
+
+    client = AsyncClient(Starlette(routes=[WebSocketRoute("/", forever)]))
+    async with client.websocket("/") as ws:
+        await ws.send("x")
+        assert await ws.receive() == "x"
+
+
+async def test_an_app_that_takes_another_client_to_have_left() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(send)
+        raise WebSocketDisconnect(1001)
+
+    async with AsyncClient(websocket(app)).websocket("/") as ws:
+        with pytest.raises(WebSocketDisconnect, match="1001"):
+            await ws.receive()
+        with pytest.raises(WebSocketDisconnect, match="1006"):
+            await ws.receive()
 
 
 async def test_an_app_is_as_far_ahead_as_a_queue_holds() -> None:
