@@ -23,6 +23,8 @@ from operator import attrgetter
 from time import monotonic
 
 import anyio
+from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.routing import Rule
 
 from ..blocking import waits_in_threads
 from ..exceptions import InvalidMessage, WebSocketDisconnect
@@ -81,23 +83,23 @@ class Websocket:
     #: The subprotocol that was agreed upon, if any.
     subprotocol: str | None = None
 
-    headers = _of_request("headers")
-    args = _of_request("args")
-    cookies = _of_request("cookies")
-    path = _of_request("path")
-    root_path = _of_request("root_path")
-    query_string = _of_request("query_string")
-    url = _of_request("url")
-    host = _of_request("host")
-    scheme = _of_request("scheme")
-    origin = _of_request("origin")
-    remote_addr = _of_request("remote_addr")
-    scope = _of_request("scope")
-    url_rule = _of_request("url_rule")
-    view_args = _of_request("view_args")
-    endpoint = _of_request("endpoint")
-    blueprint = _of_request("blueprint")
-    blueprints = _of_request("blueprints")
+    headers: Headers = _of_request("headers")
+    args: MultiDict[str, str] = _of_request("args")
+    cookies: MultiDict[str, str] = _of_request("cookies")
+    path: str = _of_request("path")
+    root_path: str = _of_request("root_path")
+    query_string: bytes = _of_request("query_string")
+    url: str = _of_request("url")
+    host: str = _of_request("host")
+    scheme: str = _of_request("scheme")
+    origin: str | None = _of_request("origin")
+    remote_addr: str | None = _of_request("remote_addr")
+    scope: t.Any = _of_request("scope")
+    url_rule: Rule | None = _of_request("url_rule")
+    view_args: dict[str, t.Any] | None = _of_request("view_args")
+    endpoint: str | None = _of_request("endpoint")
+    blueprint: str | None = _of_request("blueprint")
+    blueprints: list[str] = _of_request("blueprints")
 
     _pace: Pace | None = None
     _receiving = False
