@@ -103,7 +103,7 @@ class AsyncClient(httpx.AsyncClient):
         :param auth: as for requests.
         :param timeout: likewise; its read timeout bounds the handshake, and each `receive` too.
         :param kwargs: `params`, `headers` and `cookies`, as for requests.
-        :raises httpx.LocalProtocolError: if a header or a subprotocol cannot be sent.
+        :raises httpx.LocalProtocolError: if a subprotocol cannot be sent.
         """
         request = self.build_request("GET", url, timeout=timeout, **kwargs)
         handshake(request, subprotocols, denial_responses)

@@ -249,7 +249,7 @@ class FlaskClient(werkzeug.test.Client):
         :param denial_responses: whether the "server" lets the app refuse with a response of its own
             (the ASGI extension ``websocket.http.response``); most do, and else it is a bare 403.
         :param kwargs: the parameters of `EnvironBuilder`.
-        :raises httpx.LocalProtocolError: if a header or a subprotocol cannot be sent.
+        :raises httpx.LocalProtocolError: if a subprotocol cannot be sent.
         """
         environ = self._prepare(args, kwargs).environ
         self._add_cookies_to_wsgi(environ)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import httpx
 
-from .websocket_exchange import TOKEN, check_headers
+from .exchange import TOKEN
 
 #: Under which key a request says that it is a handshake, and its response has what runs the app.
 EXTENSION = "asyncflask.websocket"
@@ -39,7 +39,7 @@ def handshake(
     :param subprotocols: what the client can speak, the best first.
     :param denial_responses: whether the app may refuse with a response of its own.
     :raises httpx.UnsupportedProtocol: if the URL's scheme is none of ws, wss, http and https.
-    :raises httpx.LocalProtocolError: if a header or a subprotocol cannot be sent.
+    :raises httpx.LocalProtocolError: if a subprotocol cannot be sent.
     """
     scheme = _SCHEMES.get(request.url.scheme, request.url.scheme)
     if scheme not in _SCHEMES.values():
@@ -60,10 +60,6 @@ def handshake(
             )
     if subprotocols:
         request.headers["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
-    try:
-        check_headers(request.headers.raw)
-    except ValueError as error:
-        raise httpx.LocalProtocolError(str(error)) from error
     offered: dict[str, t.Any] = {"websocket.http.response": {}} if denial_responses else {}
     request.extensions[EXTENSION] = (list(subprotocols), offered)
     return request

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from urllib.parse import unquote
@@ -12,7 +12,7 @@ import anyio
 import httpx
 from starlette.types import ASGIApp, Scope
 
-from .exchange import Exchange
+from .exchange import Exchange, check_headers
 from .handshake import EXTENSION
 from .lifespan import Lifespan
 from .request_body import request_body
@@ -101,7 +101,14 @@ class ASGITransport(httpx.AsyncBaseTransport):
                 await self._lifespan.shutdown()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Call the app and return its response, whose body is still to come."""
+        """Call the app and return its response, whose body is still to come.
+
+        :raises httpx.LocalProtocolError: if a header of the request cannot be sent.
+        """
+        try:
+            check_headers(request.headers.raw)
+        except ValueError as error:
+            raise httpx.LocalProtocolError(str(error), request=request) from error
         if EXTENSION in request.extensions:
             return await self._open_websocket(request)
         content = request_body(t.cast("httpx.AsyncByteStream", request.stream))
@@ -141,13 +148,8 @@ class ASGITransport(httpx.AsyncBaseTransport):
         stream = _WebSocketStream(self, exchange)
         try:
             with _read_timeout(request):
-                answered = await exchange.answered()
-            if exchange.subprotocol not in (None, *subprotocols):
-                raise httpx.RemoteProtocolError(
-                    f"The app chose the subprotocol {exchange.subprotocol!r} out of {subprotocols}."
-                    " A client that did not offer it fails the connection (RFC 6455 section 4.1).",
-                    request=request,
-                )
+                await exchange.answered()
+            _check_subprotocol(exchange.subprotocol, subprotocols, request)
         except BaseException:
             await stream.abort()
             raise
@@ -155,10 +157,9 @@ class ASGITransport(httpx.AsyncBaseTransport):
             kept: dict[str, t.Any] = {"http_version": b"HTTP/1.1", EXTENSION: exchange}
             return httpx.Response(101, headers=exchange.headers, stream=stream, extensions=kept)
         await stream.aclose()  # raises what stopped the app, if it is to be seen
-        if not answered:
+        if exchange.status is None or exchange.state != "refused":
             return httpx.Response(500, text="Internal Server Error")
-        status = t.cast("int", exchange.status)
-        return httpx.Response(status, headers=exchange.headers, content=exchange.body)
+        return httpx.Response(exchange.status, headers=exchange.headers, content=exchange.body)
 
     def forget(self, exchange: Exchange | WebSocketExchange) -> None:
         """Stop keeping track of an exchange that was closed."""
@@ -256,6 +257,16 @@ class _ResponseStream(httpx.AsyncByteStream, AsyncIterator[bytes]):
                 "The app ended before its response was complete; a server closes the connection.",
                 request=self._request,
             )
+
+
+def _check_subprotocol(chosen: str | None, offered: Sequence[str], request: httpx.Request) -> None:
+    """Fail the connection if the client cannot speak what the app chose (RFC 6455 section 4.1)."""
+    if chosen is not None and chosen not in offered:
+        raise httpx.RemoteProtocolError(
+            f"The app chose the subprotocol {chosen!r} out of {offered}. A client that did not"
+            " offer it fails the connection.",
+            request=request,
+        )
 
 
 @contextmanager

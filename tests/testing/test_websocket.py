@@ -143,9 +143,9 @@ class TestHandshake:
     @pytest.mark.parametrize("value", ["x\r\ny: z", "x\ny", "x\0"])
     async def test_headers_cannot_be_injected(self, value: str) -> None:
         with pytest.raises(httpx.LocalProtocolError, match="CR, LF or NUL"):
-            echoing.websocket("/", headers={"X": value})
+            await echoing.websocket("/", headers={"X": value}).__aenter__()
         with pytest.raises(httpx.LocalProtocolError, match="to be a token"):
-            echoing.websocket("/", headers={value: "x"})
+            await echoing.websocket("/", headers={value: "x"}).__aenter__()
 
     @pytest.mark.parametrize("names", [["a b"], ["a,b"], [""], ["é"], ["a", "a"], ["a\r\nb: c"]])
     async def test_subprotocols_are_tokens(self, names: list[str]) -> None:

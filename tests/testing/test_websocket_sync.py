@@ -279,7 +279,7 @@ class TestHandshake:
         with pytest.raises(ValueError, match="newline"):
             client.websocket("/echo", headers={"X": "a\r\nb: c"})
         with pytest.raises(httpx.LocalProtocolError, match="CR, LF or NUL"):
-            client.websocket("/echo", environ_base={"HTTP_X": "a\r\nb: c"})
+            client.websocket("/echo", environ_base={"HTTP_X": "a\r\nb: c"}).__enter__()
 
     def test_is_opened_by_its_block(self, client: FlaskClient) -> None:
         with pytest.raises(RuntimeError, match="Use it in a block"):
