@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import httpx
 from httpx import USE_CLIENT_DEFAULT
 from starlette.types import ASGIApp
 
+from ..drivers import LoopDriver
+from ..sessions import SessionMixin
 from .handshake import handshake
+from .session import open_session, store_session
 from .sse import EVENT_STREAM, AsyncEvents, aiter_sse
 from .transport import DISCONNECT_GRACE, ASGITransport
 from .websocket import AsyncWebSocket, json_of
@@ -112,6 +115,33 @@ class AsyncClient(httpx.AsyncClient):
             return await self.send(request, stream=True, auth=auth, follow_redirects=False)
 
         return AsyncWebSocket(opening, json_of(self.app), request.extensions["timeout"]["read"])
+
+    @asynccontextmanager
+    async def session_transaction(
+        self, url: httpx.URL | str = "/", **kwargs: t.Any
+    ) -> AsyncIterator[SessionMixin]:
+        """Open the session that this client's cookies carry, and store it back after the block.
+
+        ::
+
+            async with client.session_transaction() as session:
+                session["user_id"] = 1
+
+        :param url: of the request that the session belongs to, should its interface look at it.
+        :param kwargs: more about it: `headers`, for instance.
+        :raises RuntimeError: if the app opens no session, mostly for want of a `SECRET_KEY`.
+        """
+        app: t.Any = self.app
+        request = self.build_request("GET", url, **kwargs)
+        ctx = app.test_request_context(str(request.url), headers=request.headers.multi_items())
+        with closing(LoopDriver(app)) as driver:
+            async with ctx:
+                session = await open_session(ctx, driver)
+            yield session
+            async with ctx:
+                cookies = await store_session(ctx, driver, session)
+        told = [("Set-Cookie", cookie) for cookie in cookies]
+        self.cookies.extract_cookies(httpx.Response(200, headers=told, request=request))
 
     @asynccontextmanager
     async def sse(

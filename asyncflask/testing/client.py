@@ -17,9 +17,11 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request as BaseRequest
 
+from ..drivers import ThreadDriver, drive
 from ..mounts import ENVIRON_STATE
 from ..sessions import SessionMixin
 from .handshake import handshake
+from .session import open_session, store_session
 from .sse import EVENT_STREAM, Events, iter_sse
 from .transport import ASGITransport
 from .websocket import AsyncWebSocket, WebSocket
@@ -143,26 +145,15 @@ class FlaskClient(werkzeug.test.Client):
                 "Cookies are disabled. A session travels in a cookie: make the client with"
                 " 'use_cookies=True'."
             )
-        app, interface = self.application, self.application.session_interface
-        ctx = app.test_request_context(*args, **kwargs)
+        driver = ThreadDriver(self.application)
+        ctx = self.application.test_request_context(*args, **kwargs)
         self._add_cookies_to_wsgi(ctx.request.environ)
         with ctx:
-            session = app.ensure_sync(interface.open_session)(app, ctx.request)
-        if session is None:
-            raise RuntimeError(
-                "Session backend did not open a session. Is SECRET_KEY set for this app?"
-            )
+            session = drive(open_session(ctx, driver))
         yield session
-        if not interface.is_null_session(session):
-            self._store_session(ctx, session)
-
-    def _store_session(self, ctx: t.Any, session: SessionMixin) -> None:
-        app = self.application
-        response = app.response_class()
         with ctx:
-            app.ensure_sync(app.session_interface.save_session)(app, session, response)
+            cookies = drive(store_session(ctx, driver, session))
         host, _, _ = ctx.request.host.partition(":")
-        cookies = response.headers.getlist("Set-Cookie")
         self._update_cookies_from_response(host, ctx.request.path, cookies)
 
     def _copy_environ(self, other: WSGIEnvironment) -> WSGIEnvironment:
