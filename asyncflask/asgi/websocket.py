@@ -148,9 +148,11 @@ class SocketExchange(Exchange):
 
     def _foreign_origin(self) -> HTTPException | None:
         """Return why a page of another origin is refused, or None."""
-        origin = self.request.headers.get("Origin")
-        allowed = self.app.config["WEBSOCKET_ALLOWED_ORIGINS"]
-        if origin is None or origins.is_allowed(origin, self.request.host, allowed):
+        sent = [value for name, value in self.scope["headers"] if name == b"origin"]
+        if not sent:
+            return None
+        origin, host = b",".join(sent).decode("latin-1"), self.request.host
+        if origins.is_allowed(origin, host, self.app.config["WEBSOCKET_ALLOWED_ORIGINS"]):
             return None
         return Forbidden(
             f"Pages of the origin {origin!r} may not open websockets here. Those that may are"
