@@ -1,4 +1,4 @@
-"""How far app and client get ahead of each other over a websocket, and that neither stands still."""
+"""How far app and client get ahead of each other, and that neither of them stands still."""
 
 from __future__ import annotations
 
