@@ -65,7 +65,7 @@ def sync_connections() -> None:
             ws.send_json({"a": 1})
             t.assert_type(ws.receive(timeout=1), str | bytes)
             t.assert_type(ws.receive_text(), str)
-            t.assert_type([message for message in ws], list[str | bytes])
+            t.assert_type(list(ws), list[str | bytes])
             t.assert_type(ws.close_code, int | None)
         with client.sse("/events", last_event_id="1") as events:
             t.assert_type(events, Events)
