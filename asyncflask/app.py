@@ -33,7 +33,7 @@ from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
-from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
+from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner, StartedApp
 from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
@@ -274,6 +274,16 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         :param kwargs: handed to `testing.AsyncClient`.
         """
         return AsyncClient(self, **kwargs)
+
+    def test_app(self, **kwargs: t.Any) -> StartedApp:
+        """Return the app's lifespan as a block, for tests whose clients need the app started.
+
+        ``with app.test_app() as started: client = started.test_client()``, or ``async with`` and
+        ``started.async_client()``.
+
+        :param kwargs: handed to `testing.StartedApp`.
+        """
+        return StartedApp(self, **kwargs)
 
     @setupmethod
     def mount(

@@ -99,6 +99,7 @@ class Loop:
                 done(None, cancelled())
 
         if self.is_asyncio:
+            _leave_trio(context)
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             running.add_done_callback(_running.discard)
@@ -114,6 +115,18 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+def _leave_trio(context: Context) -> None:
+    """Say that asyncio runs what does, in the context of a thread that runs trio by `anyio.run`.
+
+    anyio asks a context variable first.
+    """
+    sniffio: t.Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        library = sniffio.current_async_library_cvar
+        if context.get(library) not in (None, "asyncio"):
+            context.run(library.set, "asyncio")
 
 
 async def _call_after(seconds: float, func: t.Callable[[], None]) -> None:

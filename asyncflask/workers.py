@@ -354,8 +354,16 @@ def detached_context() -> Context:
 
 
 def _detach() -> None:
-    _awaited.set(None)
+    leave_lane()
     _current.context.set(None)
+
+
+def leave_lane() -> None:
+    """Say that nobody waits for what this coroutine does and starts: its sync code runs elsewhere.
+
+    For a coroutine that starts what outlives the call which some thread waits for.
+    """
+    _awaited.set(None)
 
 
 def prepare_thread() -> None:
