@@ -166,9 +166,11 @@ def add_reading(app: Flask) -> None:
         return str(sum([len(chunk) async for chunk in chunks]))
 
 
-class Running(t.NamedTuple):
-    site: Site
-    count: Count
+class Running:
+    """A server that runs, and what its app counts."""
+
+    def __init__(self, site: Site, count: Count) -> None:
+        self.site, self.count = site, count
 
 
 @pytest.fixture(params=SITES)
