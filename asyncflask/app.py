@@ -11,7 +11,19 @@ from functools import partial
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, budgets, cli, deciding, defaults, mounts, pools, serving, workers
+from . import (
+    _current,
+    asgi,
+    budgets,
+    cli,
+    deciding,
+    defaults,
+    middleware,
+    mounts,
+    pools,
+    serving,
+    workers,
+)
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -280,6 +292,19 @@ class Flask(deciding.Deciding, metaclass=AppType):
         :raises ValueError: if the prefix is no path, has variables, is ``/``, or is taken.
         """
         mounts.mount(self, prefix, app, name, protocol)
+
+    @setupmethod
+    def add_middleware(self, cls: t.Callable[..., t.Any], /, **options: t.Any) -> None:
+        """Put ASGI middleware around the app; what is added last is outermost.
+
+        ``app.add_middleware(CORSMiddleware, allow_origins=["https://example.org"])``. It sees
+        requests, WebSockets and the lifespan. Requests over WSGI do not come past it.
+
+        :param cls: called as ``cls(app, **options)``, once; gives an ASGI application.
+        :param options: its options.
+        :raises TypeError: if it cannot be called like that, or is WSGI middleware.
+        """
+        middleware.add(self, cls, options)
 
     def url_for(
         self,
