@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
     from .ctx import copy_current_request_context as copy_current_request_context
     from .ctx import has_app_context as has_app_context
     from .ctx import has_request_context as has_request_context
+    from .fragments import render_block as render_block
+    from .fragments import render_block_async as render_block_async
     from .globals import current_app as current_app
     from .globals import g as g
     from .globals import request as request
@@ -83,6 +85,7 @@ _NAMES = {
         " request_started request_tearing_down template_rendered"
     ),
     "sse": "EventSourceResponse ServerSentEvent",
+    "fragments": "render_block render_block_async",
     "templating": (
         "render_template render_template_async render_template_string"
         " render_template_string_async stream_template stream_template_async"

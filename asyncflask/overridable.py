@@ -47,7 +47,9 @@ class OverridableSteps(App):
         """
         return partial(portal.call_async, _with_body, func)
 
-    def _call_at_once(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+    def _call_at_once(
+        self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+    ) -> t.Any:
         return call_at_once(self, func, *args, **kwargs)
 
     def _finish_at_once(self, func: t.Any, awaitable: t.Awaitable[t.Any]) -> t.Any:

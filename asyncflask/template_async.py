@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from types import AsyncGeneratorType
 
-from jinja2 import Environment, pass_context
+from jinja2 import Environment, Undefined, pass_context
 from jinja2.async_utils import auto_aiter, auto_await
 from jinja2.exceptions import FilterArgumentError
 from jinja2.filters import FILTERS, make_attrgetter
@@ -77,7 +77,8 @@ def _note(value: t.Any) -> None:
 def _noting_aiter(iterable: t.Any) -> AsyncIterator[t.Any]:
     """Do what `jinja2.async_utils.auto_aiter` does."""
     _note(iterable)
-    return auto_aiter(iterable)
+    # NOTE: asked for as in sync mode, since a strict undefined has only that to raise an error.
+    return auto_aiter(iter(iterable) if isinstance(iterable, Undefined) else iterable)
 
 
 async def _noting_await(value: t.Any) -> t.Any:

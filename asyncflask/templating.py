@@ -205,10 +205,15 @@ async def _announce_async(
     await signal.send_async(app, _sync_wrapper=in_lane, template=template, context=context)
 
 
-def _render(app: TemplateHost, template: Template, context: dict[str, t.Any]) -> str:
+def _render(
+    app: TemplateHost,
+    template: Template,
+    context: dict[str, t.Any],
+    render: Callable[[Template, dict[str, t.Any]], str] | None = None,
+) -> str:
     app.update_template_context(context)
     _announce(before_render_template, app, template, context)
-    text = template.render(context)
+    text = template.render(context) if render is None else render(template, context)
     _announce(template_rendered, app, template, context)
     return text
 
@@ -252,13 +257,17 @@ def _pieces_of(template: Template, context: dict[str, t.Any]) -> AsyncGenerator[
     return template_async.Rendering().follow(pieces)
 
 
+#: Gives what a template puts out.
+Pieces = Callable[[Template, dict[str, t.Any]], AsyncGenerator[str, None]]
+
+
 async def _generate_async(
-    app: TemplateHost, template: Template, context: dict[str, t.Any]
+    app: TemplateHost, template: Template, context: dict[str, t.Any], pieces_of: Pieces = _pieces_of
 ) -> AsyncGenerator[str, None]:
     with _driver(app) as driver:
         await _fill_async(app, context, driver)
         await _announce_async(before_render_template, app, template, context, driver)
-        async with aclosing(_pieces_of(template, context)) as pieces:
+        async with aclosing(pieces_of(template, context)) as pieces:
             async for piece in pieces:
                 yield piece
         await _announce_async(template_rendered, app, template, context, driver)
@@ -271,8 +280,10 @@ def _stream_async(
     return stream if _current.request_context() is None else stream_with_context(stream)
 
 
-async def _render_async(app: TemplateHost, template: Template, context: dict[str, t.Any]) -> str:
-    return "".join([piece async for piece in _generate_async(app, template, context)])
+async def _render_async(
+    app: TemplateHost, template: Template, context: dict[str, t.Any], pieces_of: Pieces = _pieces_of
+) -> str:
+    return "".join([piece async for piece in _generate_async(app, template, context, pieces_of)])
 
 
 def _found(name: TemplateName, *, asynchronous: bool = False) -> tuple[TemplateHost, Template]:

@@ -127,7 +127,7 @@ class URLRegistry(Scaffold):
         active = sys.exc_info()[1]
         for handler in self.url_build_error_handlers:
             try:
-                url = self._call_at_once(handler, error, endpoint, values)
+                url: str | None = self._call_at_once(handler, error, endpoint, values)
             except BuildError as newer:
                 error = newer
             else:
