@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing as t
 from collections.abc import Callable
-from functools import cached_property, partial, wraps
+from functools import cached_property, wraps
 
 from jinja2 import BaseLoader, Environment, pass_environment
 
@@ -55,7 +55,9 @@ class TemplateRegistry(Scaffold):
 
     if t.TYPE_CHECKING:
 
-        def _call_at_once(self, func: Callable[..., t.Any], /, *args: t.Any) -> t.Any:
+        def _call_at_once(
+            self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+        ) -> t.Any:
             """Call a function of either kind; only an app that does I/O can say how."""
 
     def _of_both_modes(self, f: Callable[..., t.Any]) -> Callable[..., t.Any]:
@@ -73,7 +75,7 @@ class TemplateRegistry(Scaffold):
             args = (first, *args) if takes_context else args
             if environment.is_async:
                 return f(*args, **kwargs)
-            return self._call_at_once(partial(f, *args, **kwargs))
+            return self._call_at_once(f, *args, **kwargs)
 
         vars(call)["jinja_async_variant"] = True  # not called while a template is compiled
         return call if takes_context else pass_environment(call)

@@ -41,7 +41,9 @@ class URLRegistry(Scaffold):
 
     if t.TYPE_CHECKING:
 
-        def _call_at_once(self, func: Callable[..., t.Any], /, *args: t.Any) -> t.Any:
+        def _call_at_once(
+            self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+        ) -> t.Any:
             """Call a function of either kind; only an app that does I/O can say how."""
 
     @setupmethod
