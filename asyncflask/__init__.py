@@ -28,6 +28,8 @@ if t.TYPE_CHECKING:
     from .ctx import has_request_context as has_request_context
     from .ctx import has_websocket_context as has_websocket_context
     from .exceptions import WebSocketDisconnect as WebSocketDisconnect
+    from .fragments import render_block as render_block
+    from .fragments import render_block_async as render_block_async
     from .globals import current_app as current_app
     from .globals import g as g
     from .globals import request as request
@@ -103,6 +105,7 @@ _NAMES = {
     ),
     "sse": "EventSourceResponse ServerSentEvent",
     "streaming": "streaming_response",
+    "fragments": "render_block render_block_async",
     "templating": (
         "render_template render_template_async render_template_string"
         " render_template_string_async stream_template stream_template_async"

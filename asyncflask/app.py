@@ -19,6 +19,7 @@ from . import (
     deciding,
     defaults,
     lifecycle,
+    middleware,
     mounts,
     pools,
     serving,
@@ -309,6 +310,19 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         :raises ValueError: if the prefix is no path, has variables, is ``/``, or is taken.
         """
         mounts.mount(self, prefix, app, name, protocol)
+
+    @setupmethod
+    def add_middleware(self, cls: t.Callable[..., t.Any], /, **options: t.Any) -> None:
+        """Put ASGI middleware around the app; what is added last is outermost.
+
+        ``app.add_middleware(CORSMiddleware, allow_origins=["https://example.org"])``. It sees
+        requests, WebSockets and the lifespan. Requests over WSGI do not come past it.
+
+        :param cls: called as ``cls(app, **options)``, once; gives an ASGI application.
+        :param options: its options.
+        :raises TypeError: if it cannot be called like that, or is WSGI middleware.
+        """
+        middleware.add(self, cls, options)
 
     def url_for(
         self,

@@ -4,6 +4,7 @@
 - `NoHost`: a URL of this server is needed, and the request names no host.
 - `LoopCancelled`: what sync code waited for on the event loop was cancelled.
 - `PipeClosed`: the client of a streamed response went away.
+- `BlockNotFound`: a template has no such block.
 - `QueueFull`: more sync work waits than the app allows.
 - `WebSocketDisconnect`: the other side of a websocket has left.
 - `InvalidMessage`: a websocket's message is not what the handler asks for.
@@ -35,6 +36,24 @@ class LoopCancelled(RuntimeError):
 
 class PipeClosed(BrokenPipeError):
     """Raised in the writer of a `Pipe` whose reader went away."""
+
+
+class BlockNotFound(LookupError):
+    """Raised when one block of a template is to be rendered, and the template has none such.
+
+    :param template: the template's name, if it has one.
+    :param block: the block that was asked for.
+    :param known: the blocks that there are.
+    """
+
+    def __init__(self, template: str | None, block: str, known: list[str]) -> None:
+        self.template, self.block, self.known = template, block, known
+        there = ", ".join(map(repr, known)) or "none at all"
+        super().__init__(
+            f"The template {template!r} has no block {block!r}. With those of the templates that it"
+            f" extends, its blocks are: {there}. A block is defined by"
+            f" {{% block {block} %}}...{{% endblock %}}."
+        )
 
 
 class QueueFull(ServiceUnavailable):
