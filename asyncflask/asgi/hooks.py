@@ -41,6 +41,14 @@ class Hooks:
         self._entered: list[Leave] = []
 
     async def __aenter__(self) -> None:
+        app = self._app
+        if not (
+            app._lifespan
+            or app.while_serving_gens
+            or app.before_serving_funcs
+            or app.after_serving_funcs
+        ):
+            return  # a context without anything in it would be torn down all the same
         try:
             async with Outside(self._app) as driver:
                 await self._start(driver)
