@@ -42,20 +42,15 @@ class Hooks:
 
     async def __aenter__(self) -> None:
         app = self._app
-        if not (
-            app._lifespan
-            or app.while_serving_gens
-            or app.before_serving_funcs
-            or app.after_serving_funcs
-        ):
-            return  # a context without anything in it would be torn down all the same
         try:
-            async with Outside(self._app) as driver:
-                await self._start(driver)
+            if app._lifespan or app.while_serving_gens or app.before_serving_funcs:
+                async with Outside(app) as driver:
+                    await self._start(driver)
         except BaseException as error:
             for another in await self._leave_all(error):
                 self._log(another)
             raise
+        self._entered.extend(_after(func) for func in app.after_serving_funcs)
 
     async def __aexit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> None:
         failed = await self._leave_all(error)
@@ -91,7 +86,6 @@ class Hooks:
             await _told("while_serving", func, self._enter_generator(driver, func))
         for func in app.before_serving_funcs:
             await _told("before_serving", func, driver.call(func))
-        self._entered.extend(_after(func) for func in app.after_serving_funcs)
 
     async def _enter_lifespan(self) -> None:
         manager = self._app._lifespan(self._app)
