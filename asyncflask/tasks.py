@@ -114,7 +114,7 @@ class BackgroundTask:
                 )
             self.status = "pausing"
             await anyio.sleep(delay)
-            delay = min(2 * delay, longest)
+            delay = min(2 * delay, longest) if failed else first
             self.restarts += 1
             self.status = "running"
 

@@ -203,7 +203,12 @@ class Lane:
         self.held = True
 
     def start(self, func: t.Callable[..., t.Any], *args: t.Any) -> Job:
-        """Have ``func(*args)`` called in the lane's thread, in a copy of this context."""
+        """Have ``func(*args)`` called in the lane's thread, in a copy of this context.
+
+        :raises LoopCancelled: if the thread hangs, and nobody waits for it any more.
+        """
+        if self.abandoned:
+            raise LoopCancelled("What this code would wait for hangs in a thread.")
         job = Job(self, func, args, copy_context())
         if self._jobs is not None:
             self._jobs.put(job)
