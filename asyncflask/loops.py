@@ -102,8 +102,9 @@ class Loop:
             _leave_trio(context)
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
-            running.add_done_callback(_running.discard)
-            running.add_done_callback(tell_if_cancelled)
+            # NOTE: by default a callback keeps the context of who adds it, a request's perhaps.
+            running.add_done_callback(_running.discard, context=context)
+            running.add_done_callback(tell_if_cancelled, context=context)
             return running.cancel
         import trio
 
