@@ -11,7 +11,20 @@ from functools import partial
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, budgets, cli, deciding, defaults, mounts, pools, serving, workers
+from . import (
+    _current,
+    asgi,
+    budgets,
+    cli,
+    deciding,
+    defaults,
+    lifecycle,
+    mounts,
+    pools,
+    serving,
+    workers,
+)
+from . import typing as ft
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -20,8 +33,8 @@ from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
-from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
-from .wrappers import Request, Response
+from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner, StartedApp
+from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
@@ -30,7 +43,7 @@ if t.TYPE_CHECKING:
 _unset: t.Any = object()
 
 
-class Flask(deciding.Deciding, metaclass=AppType):
+class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -46,10 +59,13 @@ class Flask(deciding.Deciding, metaclass=AppType):
     :param instance_path: an absolute path for what belongs to this installation.
     :param instance_relative_config: resolve configuration files against `instance_path`.
     :param root_path: the app's own path, where it cannot be found by `import_name`.
+    :param lifespan: takes the app and returns an async context manager, which is entered before
+        the app is served and left afterwards; what it yields becomes `state`.
     """
 
     default_config = ImmutableDict({**defaults.FLASK, **defaults.OWN})
     request_class: type[Request] = Request
+    websocket_class: type[Websocket] = Websocket
     session_interface: SessionInterface = SecureCookieSessionInterface()
     app_ctx_globals_class = _AppCtxGlobals
     jinja_environment = Environment
@@ -73,6 +89,8 @@ class Flask(deciding.Deciding, metaclass=AppType):
         instance_path: str | None = None,
         instance_relative_config: bool = False,
         root_path: str | None = None,
+        *,
+        lifespan: ft.LifespanCallable | None = None,
     ) -> None:
         super().__init__(
             import_name=import_name,
@@ -88,6 +106,7 @@ class Flask(deciding.Deciding, metaclass=AppType):
         )
         apps.add(self)
         self._budgets = budgets.Budgets()
+        self._begin_life(lifespan)
         self.cli = cli.AppGroup()
         self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
@@ -255,6 +274,16 @@ class Flask(deciding.Deciding, metaclass=AppType):
         :param kwargs: handed to `testing.AsyncClient`.
         """
         return AsyncClient(self, **kwargs)
+
+    def test_app(self, **kwargs: t.Any) -> StartedApp:
+        """Return the app's lifespan as a block, for tests whose clients need the app started.
+
+        ``with app.test_app() as started: client = started.test_client()``, or ``async with`` and
+        ``started.async_client()``.
+
+        :param kwargs: handed to `testing.StartedApp`.
+        """
+        return StartedApp(self, **kwargs)
 
     @setupmethod
     def mount(

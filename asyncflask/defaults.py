@@ -48,6 +48,19 @@ OWN: t.Final[dict[str, t.Any]] = {
     # which needed no thread before. Both are short work; so many keep a disk busy.
     "FILE_WORKERS": 10,
     "TEARDOWN_WORKERS": 10,
+    # Threads that run background tasks which are plain functions. A few such tasks work at any
+    # time; more than that, and they take the processor from the requests.
+    "BACKGROUND_WORKERS": 10,
+    # Background tasks there may be at a time; beyond it, who adds one gets a 503. Each takes some
+    # kilobytes, so that a client which starts one with each request fills no memory.
+    "BACKGROUND_TASK_LIMIT": 10_000,
+    # Seconds that background tasks get to finish when the app shuts down. Quart's figure; with the
+    # requests' own time before it, as long as most supervisors wait before they kill.
+    "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5.0,
+    # Seconds before a task is run again that has failed, doubled with each failure up to the
+    # second figure: what it needs (a database, a broker) is back in a second or in minutes.
+    "BACKGROUND_RESTART_DELAY": 1.0,
+    "BACKGROUND_RESTART_MAX_DELAY": 60.0,
     # In debug mode, answer an unhandled exception with a page that shows source and locals. Off
     # with `asyncflask run --no-debugger` and `app.run(use_debugger=False)`.
     "DEBUG_PAGES": True,
@@ -57,4 +70,16 @@ OWN: t.Final[dict[str, t.Any]] = {
     # up with 408; None for ever. Between two pieces, not for all of it: nginx's client_body_timeout
     # is the same, and so is its figure.
     "BODY_TIMEOUT": 60,
+    # Origins whose pages may open websockets, such as "https://example.com"; "*" for all. None:
+    # those of the page's own origin only, as foreign ones would act in their visitors' names.
+    "WEBSOCKET_ALLOWED_ORIGINS": None,
+    # Bytes of one message from a client; beyond it the websocket is closed with 1009. What most
+    # servers and proxies allow.
+    "WEBSOCKET_MAX_MESSAGE_SIZE": 1024 * 1024,
+    # Messages that the server of `asyncflask run` keeps for a handler that does not ask for them;
+    # then the client is held back. uvicorn's own figure.
+    "WEBSOCKET_MAX_QUEUE": 32,
+    # Messages a second that are taken from one client; what comes faster waits, and the client
+    # with it. None: as many as the handler asks for, which holds a client back as well.
+    "WEBSOCKET_MAX_MESSAGE_RATE": None,
 }

@@ -99,6 +99,7 @@ class Loop:
                 done(None, cancelled())
 
         if self.is_asyncio:
+            _leave_trio(context)
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             running.add_done_callback(_running.discard)
@@ -114,6 +115,18 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+def _leave_trio(context: Context) -> None:
+    """Say that asyncio runs what does, in the context of a thread that runs trio by `anyio.run`.
+
+    anyio asks a context variable first.
+    """
+    sniffio: t.Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        library = sniffio.current_async_library_cvar
+        if context.get(library) not in (None, "asyncio"):
+            context.run(library.set, "asyncio")
 
 
 async def _call_after(seconds: float, func: t.Callable[[], None]) -> None:
@@ -149,6 +162,11 @@ class Interrupt:
         self._task = None if _on_trio() else asyncio.current_task()
         self._scope = anyio.CancelScope() if self._task is None else None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the block is being ended, by this or by who cancels its task."""
+        return self.triggered or (self._task is not None and self._task.cancelling() > 0)
+
     def trigger_after(self, seconds: float) -> None:
         """End the block in so many seconds, if it has not ended by then."""
         if self._scope is None:
@@ -158,6 +176,8 @@ class Interrupt:
 
     def trigger(self) -> None:
         """End the block, if it has not ended."""
+        if self.triggered:
+            return  # what its code does to clean up is not interrupted again
         self.triggered = True
         if self._task is not None:
             self._task.cancel()
@@ -179,6 +199,15 @@ class Interrupt:
             return False
         task.uncancel()
         return isinstance(error, asyncio.CancelledError)
+
+
+def is_being_cancelled() -> bool:
+    """Whether a cancellation that was raised here was meant for the task that runs here.
+
+    On asyncio, anybody may raise one; whoever awaits a task that was cancelled gets one, too.
+    """
+    task = None if _on_trio() else asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _on_trio() -> bool:

@@ -58,6 +58,10 @@ class Response(ResponseBase):
     #: Seconds of silence after which a chunk is sent to keep the connection, and the chunk.
     keep_alive: tuple[float, bytes] | None = None
 
+    #: Whether the body has no end of its own, so that it is ended when the app shuts down. A body
+    #: that has one is sent to its end, in the time that the server allows.
+    ends_at_shutdown = False
+
     #: Headers that are sent behind the body, or a function, sync or async, that returns them when
     #: the body is at its end: for a checksum or a count that is known only then. They are sent
     #: where the server offers it and the client asks for it (``TE: trailers``), else dropped.
