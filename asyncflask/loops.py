@@ -156,6 +156,8 @@ class Interrupt:
     cancel those too.) On trio, whose code expects just that, it is a cancel scope.
     """
 
+    _timer: asyncio.TimerHandle | None = None
+
     def __init__(self) -> None:
         self.triggered = False
         self._task = None if _on_trio() else asyncio.current_task()
@@ -165,6 +167,13 @@ class Interrupt:
     def is_ending(self) -> bool:
         """Whether the block is being ended, by this or by who cancels its task."""
         return self.triggered or (self._task is not None and self._task.cancelling() > 0)
+
+    def trigger_after(self, seconds: float) -> None:
+        """End the block in so many seconds, if it has not ended by then."""
+        if self._scope is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.trigger)
+        else:
+            self._scope.deadline = anyio.current_time() + seconds
 
     def trigger(self) -> None:
         """End the block, if it has not ended."""
@@ -184,6 +193,8 @@ class Interrupt:
     def __exit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> bool:
         if self._scope is not None:
             return self._scope.__exit__(kind, error, trace)
+        if self._timer is not None:
+            self._timer.cancel()
         task, self._task = self._task, None  # from here on, `trigger` does nothing
         if task is None or not self.triggered:
             return False

@@ -29,7 +29,7 @@ MOST_EARLY = 16
 
 
 #: Seconds that a turn of the loop may take, where a message is there but comes only then.
-A_TURN = 0.001
+A_TURN = 0.005
 
 
 class Arrivals:

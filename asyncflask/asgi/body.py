@@ -20,12 +20,12 @@ import typing as t
 from contextvars import Context
 from functools import cached_property
 
-import anyio
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .. import _current, workers
 from ..bodies import TOO_LONG_TO_BUFFER, Body
 from ..budgets import FILES
+from ..loops import Interrupt
 from ..wrappers import Request
 from .arrivals import Arrivals, Message, Receive
 from .isolation import Begun, InContext, called_in
@@ -119,11 +119,11 @@ class RequestBody(Body):
         """Receive one message; None if there is none for too long."""
         if self.timeout is None:
             return await self.arrivals()
-        with anyio.CancelScope() as scope:
+        with Interrupt() as interrupt:  # PERF: a cancel scope takes 3 us more, for each message
             begun = Begun(self.arrivals())
             if begun.over:
                 return t.cast("Message", begun.result)
-            scope.deadline = anyio.current_time() + self.timeout
+            interrupt.trigger_after(self.timeout)
             return t.cast("Message", await begun)
         return None
 

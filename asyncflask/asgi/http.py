@@ -65,8 +65,6 @@ def open_context(
     :param send: the connection's ``send``, for what handlers send ahead of the response.
     """
     body = RequestBody(notable, receive, entered, send)
-    if not body.complete:
-        body.timeout = app.config["BODY_TIMEOUT"]
     request: Request = app.request_class.from_scope(scope, body)
     request.notable, request.json_module = notable, app.json
     ctx = AppContext(app, request=request)
@@ -112,6 +110,8 @@ class Exchange:
             ctx = open_context(app, scope, receive, self.entered, notable, send)
         self.ctx, self.request = ctx, ctx.request
         self.body = t.cast("RequestBody", self.request._body)
+        if not self.body.complete:
+            self.body.timeout = app.config["BODY_TIMEOUT"]
 
     @property
     def driver(self) -> LoopDriver:

@@ -11,8 +11,8 @@ from werkzeug.exceptions import RequestTimeout
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from asyncflask import Flask, Response, request
-from asyncflask.asgi import body as body_module
 from asyncflask.exceptions import BodyTimeout
+from asyncflask.loops import Interrupt
 
 from ..played import Message, Played, part
 
@@ -156,11 +156,11 @@ async def test_none_is_for_ever(path: str) -> None:
 
 
 async def test_what_is_there_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> float:
+    def fail(interrupt: Interrupt, seconds: float) -> None:
         raise AssertionError("a timer was set")
 
     app = make_app([])
-    monkeypatch.setattr(t.cast("t.Any", body_module).anyio, "current_time", fail)
+    monkeypatch.setattr(Interrupt, "trigger_after", fail)
     played = await Played(part(b"a", more=True), part(b"b")).play(app, "/async", "POST", CHUNKED)
     assert played.body == b"ab"
     await app._budgets.close()
