@@ -20,7 +20,7 @@ from functools import partial
 
 import anyio
 
-from . import from_thread, greenlets
+from . import _current, from_thread, greenlets
 from .exceptions import LoopCancelled
 from .loops import shielded
 from .pools import Pool
@@ -345,6 +345,21 @@ def leave_lane() -> None:
     For a coroutine that starts what outlives the call which some thread waits for.
     """
     _awaited.set(None)
+
+
+def detached_context() -> Context:
+    """Return a copy of the context variables for a task that goes on by itself.
+
+    It belongs to no request, and no thread waits for it.
+    """
+    context = copy_context()
+    context.run(_detach)
+    return context
+
+
+def _detach() -> None:
+    leave_lane()
+    _current.context.set(None)
 
 
 def prepare_thread() -> None:
