@@ -102,6 +102,15 @@ class AppContext:
     #: Which hooks are run, and who hears of it.
     kind: connections.Kind = connections.HTTP
 
+    #: The response that has begun while the view is still at work on it, if it has.
+    answered: t.Any = None
+
+    #: What a WSGI server has given to begin a response with.
+    start_response: t.Any = None
+
+    #: Whether the client was seen to leave, and the view's work was ended for that.
+    client_left = False
+
     #: Whether the URL was matched already.
     matched = False
 

@@ -7,11 +7,13 @@
 - `QueueFull`: more sync work waits than the app allows.
 - `WebSocketDisconnect`: the other side of a websocket has left.
 - `InvalidMessage`: a websocket's message is not what the handler asks for.
+- `BodyTimeout`: the client was silent for too long in the middle of its request.
+- `ViewTimeout`: a view took longer than its route allows.
 """
 
 from __future__ import annotations
 
-from werkzeug.exceptions import BadRequest, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, RequestTimeout, ServiceUnavailable
 
 
 class NoHost(BadRequest):
@@ -57,3 +59,21 @@ class InvalidMessage(BadRequest, ValueError):
 
     What nothing handles closes the websocket with code 1007.
     """
+
+
+class BodyTimeout(RequestTimeout):
+    """Raised where a body is read whose client sent nothing for `BODY_TIMEOUT` seconds (408)."""
+
+    description = (
+        "The server closes the connection: the rest of the request's body did not arrive in time."
+    )
+
+
+class ViewTimeout(ServiceUnavailable):
+    """Raised in place of what a view returns when it takes longer than its route's `timeout`.
+
+    503, as Go's ``http.TimeoutHandler`` has it: 504 speaks of another server behind a gateway (RFC
+    9110 section 15.6.5), and proxies take the two for different things.
+    """
+
+    description = "The server took too long to answer. Please try again later."

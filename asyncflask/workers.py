@@ -306,6 +306,10 @@ class Lane:
         elif not self._shielded:
             self._cancel()
 
+    def resume(self) -> None:
+        """Let the next waits be; called in the thread, when the interrupted work is over."""
+        self.interrupted, self._pending = False, None
+
     def shield(self, shielded: bool = True) -> bool:
         """Let nothing be interrupted from here on: the request is being torn down.
 
