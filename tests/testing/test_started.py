@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from asyncflask import Flask
+from asyncflask import Flask, request, websocket
 from asyncflask.testing import FlaskClient, LifespanError, StartedApp
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +138,60 @@ def test_a_connection_has_a_copy_of_the_state(site: Site) -> None:
     with app.test_app() as started:
         client = started.test_client()
         assert [client.get("/below/").text for _ in range(2)] == ["hello", "hello"]
+
+
+@pytest.fixture
+def own() -> Flask:
+    """An app that yields its own state, with a hook of each kind."""
+    app = Flask(__name__)
+
+    @app.while_serving
+    async def life() -> AsyncIterator[dict[str, t.Any]]:
+        yield {"steps": ["started"]}
+        app.state.steps.append("stopped")
+
+    @app.before_serving
+    def before() -> None:
+        app.state.steps.append(f"before in {threading.current_thread() is TEST_THREAD}")
+
+    @app.get("/")
+    async def view() -> list[str]:
+        return [*request.state.steps]
+
+    @app.get("/sync")
+    def sync_view() -> list[str]:
+        return [*request.state.steps]
+
+    @app.websocket("/ws")
+    async def socket() -> None:
+        await websocket.send_json(request.state.steps)
+
+    return app
+
+
+TEST_THREAD = threading.current_thread()
+STEPS = ["started", "before in False"]
+
+
+def test_state_of_our_own_in_the_sync_client(own: Flask) -> None:
+    for _ in range(2):  # an app may be started again
+        with own.test_app() as started:
+            for client in (started.test_client(), own.test_client()):
+                assert client.get("/").json == STEPS
+                assert client.get("/sync").json == STEPS
+                with client.websocket("/ws") as ws:
+                    assert ws.receive_json() == STEPS
+        assert own.state.steps == [*STEPS, "stopped"]
+
+
+async def test_state_of_our_own_in_the_async_client(own: Flask) -> None:
+    for _ in range(2):
+        async with own.test_app() as started, started.async_client() as client:
+            assert (await client.get("/")).json() == STEPS
+            assert (await client.get("/sync")).json() == STEPS
+            async with client.websocket("/ws") as ws:
+                assert await ws.receive_json() == STEPS
+        assert own.state.steps == [*STEPS, "stopped"]
 
 
 class Failing(Flask):
