@@ -346,15 +346,7 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
         :raises BuildError: if there is no such endpoint, or a value is missing.
         """
-        return urls.url_for(
-            self,
-            endpoint,
-            values,
-            anchor=_anchor,
-            method=_method,
-            scheme=_scheme,
-            external=_external,
-        )
+        return urls.url_for(self, endpoint, values, _anchor, _method, _scheme, _external)
 
     def app_context(self) -> AppContext:
         """Return a context in which this app is `current_app`; use it with ``with``."""
