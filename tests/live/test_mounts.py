@@ -357,7 +357,7 @@ def test_a_websocket_that_the_app_closes(site: LiveServer) -> None:
 def test_websockets_that_nobody_takes(site: LiveServer, path: str) -> None:
     with pytest.raises(InvalidStatus) as caught, connect(socket_url(site, path)):
         raise AssertionError("not reached")
-    assert caught.value.response.status_code == 403
+    assert caught.value.response.status_code == 404
     site.rest()
 
 
