@@ -45,6 +45,18 @@ class Holder:
         self.thing = Thing()
 
 
+def write(it: t.Any, name: str) -> t.Any:
+    """Set an attribute, and return what is read then."""
+    setattr(it, name, 4)
+    return getattr(it, name)
+
+
+def delete(it: t.Any) -> t.Any:
+    """Delete an attribute, and return what is read then."""
+    del it.size
+    return getattr(it, "size", "nothing")
+
+
 OPERATIONS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "read": lambda it: it.size,
     "missing": lambda it: it.nothing,
@@ -52,9 +64,9 @@ OPERATIONS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "no name": lambda it: getattr(it, ""),
     "failing property": lambda it: it.failing,
     "private": lambda it: it._secret,
-    "write": lambda it: (setattr(it, "size", 4), len(it)),
-    "write private": lambda it: (setattr(it, "_secret", 4), it._secret),
-    "delete": lambda it: (delattr(it, "size"), hasattr(it, "size")),
+    "write": lambda it: (write(it, "size"), len(it)),
+    "write private": lambda it: write(it, "_secret"),
+    "delete": delete,
     "item": lambda it: it["a"],
     "missing item": lambda it: it["b"],
     "member": lambda it: ("a" in it, "b" in it),
@@ -100,10 +112,12 @@ def test_a_proxy_of_nothing_does_what_werkzeugs_does(name: str) -> None:
 
 
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:
-    for proxy in (app_ctx, current_app, g):
+    outside_of_apps: list[t.Any] = [app_ctx, current_app, g]
+    for proxy in outside_of_apps:
         with pytest.raises(RuntimeError, match=r"app\.app_context"):
             _ = proxy.name
-    for proxy in (request, session):
+    outside_of_requests: list[t.Any] = [request, session]
+    for proxy in outside_of_requests:
         with pytest.raises(RuntimeError, match="test_request_context"):
             _ = proxy.method
 
