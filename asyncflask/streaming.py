@@ -173,9 +173,10 @@ _LEFT = "The client left before it had got the whole response."
 
 def _requested() -> AppContext:
     ctx: AppContext | None = _current.request_context()
-    if ctx is None:
+    scope = None if ctx is None else ctx.request.scope
+    if ctx is None or (scope is not None and scope["type"] != "http"):
         raise RuntimeError(
-            "streaming_response() can only be used while a request is being handled, in an"
+            "streaming_response() can only be used while an HTTP request is being handled, in an"
             " `async def` view."
         )
     return ctx

@@ -449,7 +449,7 @@ async def test_a_generator_cannot_begin_a_second_response() -> None:
 
 
 async def test_outside_of_a_request_it_says_so() -> None:
-    with pytest.raises(RuntimeError, match="while a request is being handled"):
+    with pytest.raises(RuntimeError, match="while an HTTP request is being"):
         async with streaming_response():
             pass
     app = Flask("streaming")
