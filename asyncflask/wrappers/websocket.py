@@ -23,6 +23,7 @@ from operator import attrgetter
 from time import monotonic
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ..blocking import waits_in_threads
 from ..exceptions import InvalidMessage, WebSocketDisconnect
@@ -41,6 +42,11 @@ _SENT_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 50
 
 #: Bytes of a reason: a control frame has 125, of which the code takes two (RFC 6455 section 5.5).
 _REASON_BYTES = 123
+
+#: Messages after which others get their turn. A server's `send` need not wait for anything, not even
+#: when the client has left: it is told that in a turn of the loop. PERF: a turn costs 5 us or more;
+#: 16 messages take the server about 0.3 ms.
+_PER_TURN = 16
 
 #: Headers that are the server's to send in a handshake's answer.
 _SERVERS = "sec-websocket-"
@@ -101,6 +107,7 @@ class Websocket:
 
     _pace: Pace | None = None
     _receiving = False
+    _sent = 0
 
     def __init__(
         self,
@@ -244,6 +251,9 @@ class Websocket:
                 " a form in JSON there is send_json()."
             )
         await self._send(message)
+        self._sent += 1
+        if not self._sent % _PER_TURN:
+            await checkpoint()
 
     @waits_in_threads
     async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
