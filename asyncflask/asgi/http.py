@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
-from functools import partial
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -25,7 +24,6 @@ from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
 from ..keepalive import KeepAlive
-from ..loops import Interrupt
 from ..workers import Lane, carry_over
 from ..wrappers import Request
 from ..wrappers.response import encode
@@ -34,6 +32,7 @@ from ..wrappers.wire import Whole, as_whole, known_head, merged_head, wire_heade
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
 from .body import RequestBody, read_for_loop
+from .ends import StreamEnd
 from .failure import debug_page
 from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
@@ -79,9 +78,6 @@ class Exchange:
 
     #: Whether the whole request runs in its lane's thread.
     in_thread = False
-
-    #: Whether the client was seen to leave while its response was streamed.
-    gone = False
 
     _driver: LoopDriver | None = None
 
@@ -244,7 +240,7 @@ class Exchange:
             chunks = self._async_chunks(response)
         else:
             chunks = chunks_from_lane(response, self.open_lane())
-        await self._stream(chunks, response.keep_alive)
+        await self._stream(chunks, response.keep_alive, response.ends_at_shutdown)
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
         await file.prepare_here()
@@ -260,44 +256,52 @@ class Exchange:
         return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
 
     async def _stream(
-        self, chunks: t.AsyncGenerator[bytes, None], keep_alive: tuple[float, bytes] | None = None
+        self,
+        chunks: t.AsyncGenerator[bytes, None],
+        keep_alive: tuple[float, bytes] | None = None,
+        endless: bool = False,
     ) -> None:
-        """Send a body chunk by chunk, until its end or until the client leaves."""
+        """Send a body chunk by chunk, until its end, or what comes before (see `StreamEnd`)."""
         error: BaseException | None = None
+        end = StreamEnd(self.app, endless)
         async with anyio.create_task_group() as group:
-            with Interrupt() as interrupt:
-                group.start_soon(self.body.arrivals.watch, partial(self._leave, interrupt))
+            with end:
+                group.start_soon(self.body.arrivals.watch, end.leave)
                 if keep_alive is not None:
                     beat = KeepAlive.over_asgi(self._send, *keep_alive)
                     self._send = beat.send
                     group.start_soon(beat.run, self.send)
                 try:
-                    await self._send_chunks(chunks)
+                    await self._send_chunks(chunks, end)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
                 finally:  # NOTE: in the scopes that it began in, and has to leave its own in
                     await close_body(chunks)
+            if end.stopped and error is None and not end.gone:
+                await self._send_end()
             group.cancel_scope.cancel()
         if error is None:
             return
-        left = self.gone or self.body.cut_off
+        left = end.gone or self.body.cut_off
         try:
             if not (left and isinstance(error, (OSError, ClientDisconnected))):
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
 
-    async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
+    async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None], end: StreamEnd) -> None:
+        if end.stopped:
+            return
         async for chunk in chunks:
-            if self.gone:
+            if end.gone or end.stopped:
                 return
             if chunk:
                 await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+        end.complete = True
+        await self._send_end()
 
-    def _leave(self, interrupt: Interrupt) -> None:
-        self.gone = True
-        interrupt.trigger()
+    async def _send_end(self) -> None:
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
         try:
@@ -321,10 +325,14 @@ class Exchange:
 
         await response.asgi_app(self.scope, self.receive, send)
 
+    @property
+    def raises(self) -> bool:
+        """Whether the server is to see what escapes the pipeline."""
+        return bool(self.app.testing or self.app.config["PROPAGATE_EXCEPTIONS"])
+
     async def fail(self, error: Exception) -> None:
         """Answer what escaped the pipeline; it is raised on where nothing can be answered."""
-        wanted = self.app.testing or self.app.config["PROPAGATE_EXCEPTIONS"]
-        if self.started or (wanted and not self.app.debug):
+        if self.started or (self.raises and not self.app.debug):
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug and self.app.config["DEBUG_PAGES"]:
