@@ -290,25 +290,3 @@ def test_a_sync_handler_may_use_async_code(live: Live, stack: Stack) -> None:
     with open_socket(server, "/?name=ada") as client:
         client.send("hello")
         assert client.recv(PATIENCE) == "ada: hello"
-
-
-@stacks
-def test_another_thread_of_the_handler_may_send(live: Live, stack: Stack) -> None:
-    """With the context along; it has no lane, and goes through the app."""
-    app = Flask(__name__)
-
-    @app.websocket("/")
-    def handle() -> None:
-        socket = here._get_current_object()
-        here.accept()
-        send = app.async_to_sync(socket.send)
-        sender = threading.Thread(target=send, args=("from a thread",))
-        sender.start()
-        for message in here:
-            here.send(message)
-        sender.join(PATIENCE)
-
-    server = live(app, **stack._asdict())
-    with open_socket(server, "/") as client:
-        client.send("hello")
-        assert {client.recv(PATIENCE) for _ in range(2)} == {"hello", "from a thread"}
