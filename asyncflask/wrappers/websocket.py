@@ -290,7 +290,7 @@ class Websocket:
 
         :param source: an async iterable of str, bytes, or anything that has a form in JSON.
         """
-        failed: Exception | None = None
+        failed: BaseException | None = None
 
         async def run() -> None:
             nonlocal failed
@@ -302,10 +302,13 @@ class Websocket:
                         await self.send(item)
                     else:
                         await self.send_json(item)
-            except Exception as error:
-                if not (isinstance(error, WebSocketDisconnect) and self._receiving):
+            except BaseException as error:
+                told = isinstance(error, WebSocketDisconnect) and self._receiving
+                if not (told or group.cancel_scope.cancel_called):
                     failed = error
                     group.cancel_scope.cancel()
+                if not isinstance(error, Exception):
+                    raise
             finally:
                 with anyio.CancelScope(shield=True):
                     await aclose_both(steps, source)
@@ -320,7 +323,7 @@ class Websocket:
             group.cancel_scope.cancel()
         try:
             if raised is not None or failed is not None:
-                raise raised or t.cast("Exception", failed)
+                raise raised or t.cast("BaseException", failed)
         finally:
             del raised, failed  # NOTE: this frame is in its traceback: a circle
 
