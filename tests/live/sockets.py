@@ -64,7 +64,8 @@ def open_socket(site: Site, path: str, **options: t.Any) -> ClientConnection:
         "open_timeout": PATIENCE,
         "close_timeout": PATIENCE,
     }
-    return connect(f"ws://{host}:{port}{path}", **{**plain, **options})
+    socket: ClientConnection = connect(f"ws://{host}:{port}{path}", **{**plain, **options})
+    return socket
 
 
 def frame(

@@ -99,7 +99,7 @@ def add_handlers(app: Flask) -> None:
             args=request.args.to_dict(),
             header=websocket.headers["X-Custom"],
             path=request.path,
-            same=websocket.request is request._get_current_object(),
+            same=websocket.request == request,
         )
 
     @app.websocket("/item/<int:number>/<path:rest>")

@@ -76,6 +76,12 @@ def on_loop(count: Count, gates: Gates) -> Blueprint:
         if error is not None:
             count("errors")
 
+    add_waiting(blueprint, gates)
+    add_sending(blueprint, count)
+    return blueprint
+
+
+def add_waiting(blueprint: Blueprint, gates: Gates) -> None:
     @blueprint.websocket("/late")
     async def late() -> None:
         await gates.for_loop.wait()
@@ -93,6 +99,8 @@ def on_loop(count: Count, gates: Gates) -> Blueprint:
         while True:
             await websocket.send(BIG)
 
+
+def add_sending(blueprint: Blueprint, count: Count) -> None:
     async def endless(data: t.Any) -> AsyncIterator[t.Any]:
         count("opened")
         try:
@@ -124,8 +132,6 @@ def on_loop(count: Count, gates: Gates) -> Blueprint:
     async def receive_until_gone() -> None:
         async for _ in websocket:
             pass
-
-    return blueprint
 
 
 def in_thread(count: Count, gates: Gates) -> Blueprint:

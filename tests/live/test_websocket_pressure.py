@@ -16,7 +16,18 @@ from asyncflask import Flask, WebSocketDisconnect, pace, websocket
 
 from ..conftest import Live
 from .server import PATIENCE, LiveServer
-from .sockets import OLD, SOCKET_STACKS, TEXT, Heard, RawSocket, Stack, closing, frame, open_socket
+from .sockets import (
+    BINARY,
+    OLD,
+    SOCKET_STACKS,
+    TEXT,
+    Heard,
+    RawSocket,
+    Stack,
+    closing,
+    frame,
+    open_socket,
+)
 from .wire import Connection
 
 pytestmark = pytest.mark.filterwarnings(OLD)
@@ -91,43 +102,42 @@ def test_a_slow_handler_holds_its_client_back(live: Live, stack: Stack, kind: st
     assert heard.next() == number * size
 
 
-@stacks
-@pytest.mark.parametrize("kind", ["/async", "/sync", "/source"])
-@pytest.mark.parametrize("then", ["reads", "leaves"])
-def test_a_slow_client_holds_its_handler_back(
-    live: Live, stack: Stack, kind: str, then: str
-) -> None:
-    """It waits in `send`; all comes when the client reads, and none if it leaves instead."""
-    app = Flask(__name__)
-    heard = Heard()
-    message = b"x" * MIB
-    sent = 0
+class Messages:
+    """What a handler sends, and how much of it was asked for."""
 
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        message = b"x" * MIB
+        while self.made < SENT:
+            self.made += 1
+            yield message
+
+
+def add_fast_handlers(app: Flask, messages: Messages, heard: Heard) -> None:
     @app.websocket("/async")
     async def fast() -> None:
-        nonlocal sent
         try:
-            for sent in range(1, SENT + 1):  # noqa: B007
+            for message in messages:
                 await websocket.send(message)
         except WebSocketDisconnect:
             heard.put("left")
 
     @app.websocket("/sync")
     def fast_in_thread() -> None:
-        nonlocal sent
         try:
-            for sent in range(1, SENT + 1):  # noqa: B007
+            for message in messages:
                 here.send(message)
         except WebSocketDisconnect:
             heard.put("left")
 
     async def source() -> t.AsyncIterator[bytes]:
-        nonlocal sent
         try:
-            for sent in range(1, SENT + 1):  # noqa: B007
+            for message in messages:
                 yield message
         finally:
-            heard.put("closed")
+            heard.put("left")
 
     @app.websocket("/source")
     async def fast_beside() -> None:
@@ -135,22 +145,59 @@ def test_a_slow_client_holds_its_handler_back(
             async for _ in websocket:
                 pass
 
-    server = live(app, **stack._asdict())
-    with RawSocket(server, kind).opened() as client:
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        wait_until_still(server, lambda: sent)
-        assert 0 < sent * MIB < KEPT
-        if then == "leaves":
-            client.reset()
-        else:
-            for _ in range(SENT):
-                opcode, payload = client.frame()
-                assert (opcode, len(payload)) == (2, MIB)
-            client.send(closing(1000))
-    if then == "leaves":
-        assert heard.next() == ("closed" if kind == "/source" else "left")
-        assert sent * MIB < KEPT
-    server.rest()
+
+@pytest.fixture
+def messages() -> Messages:
+    return Messages()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def fast(stack: Stack, live: Live, messages: Messages, heard: Heard) -> LiveServer:
+    """A server whose handlers send as much as they can."""
+    app = Flask(__name__)
+    add_fast_handlers(app, messages, heard)
+    return live(app, **stack._asdict())
+
+
+def hold_back(fast: LiveServer, messages: Messages, client: RawSocket) -> None:
+    """Read nothing until the handler sends nothing more; fail if it has sent too much by then."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    wait_until_still(fast, lambda: messages.made)
+    assert 0 < messages.made * MIB < KEPT
+
+
+@stacks
+@pytest.mark.parametrize("kind", ["/async", "/sync", "/source"])
+def test_a_slow_client_holds_its_handler_back(
+    fast: LiveServer, messages: Messages, kind: str
+) -> None:
+    """It waits in `send`; all comes when the client reads."""
+    with RawSocket(fast, kind).opened() as client:
+        hold_back(fast, messages, client)
+        for _ in range(SENT):
+            opcode, payload = client.frame()
+            assert (opcode, len(payload)) == (BINARY, MIB)
+        client.send(closing(1000))
+    fast.rest()
+
+
+@stacks
+@pytest.mark.parametrize("kind", ["/async", "/sync", "/source"])
+def test_a_slow_client_that_leaves(
+    fast: LiveServer, messages: Messages, heard: Heard, kind: str
+) -> None:
+    """The handler, which waits in `send`, hears of it there; what it has not made, nobody needs."""
+    with RawSocket(fast, kind).opened() as client:
+        hold_back(fast, messages, client)
+        client.reset()
+    assert heard.next() == "left"
+    assert messages.made * MIB < KEPT
+    fast.rest()
 
 
 def wait_until_still(server: LiveServer, value: t.Callable[[], int]) -> None:

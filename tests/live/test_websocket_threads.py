@@ -280,7 +280,7 @@ def test_a_sync_handler_may_use_async_code(live: Live, stack: Stack) -> None:
 
     async def exchange() -> None:
         async for message in websocket:
-            await websocket.send(f"{request.args['name']}: {message}")
+            await websocket.send(f"{request.args['name']}: {message!r}")
 
     @app.websocket("/")
     def handle() -> None:
@@ -289,4 +289,4 @@ def test_a_sync_handler_may_use_async_code(live: Live, stack: Stack) -> None:
     server = live(app, **stack._asdict())
     with open_socket(server, "/?name=ada") as client:
         client.send("hello")
-        assert client.recv(PATIENCE) == "ada: hello"
+        assert client.recv(PATIENCE) == "ada: 'hello'"

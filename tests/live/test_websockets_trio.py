@@ -30,12 +30,13 @@ def make_app(heard: Heard) -> Flask:
     async def note(error: BaseException | None) -> None:
         heard.put(type(error))
 
+    add_echoes(app)
     add_talk(app, heard)
     add_ends(app)
     return app
 
 
-def add_talk(app: Flask, heard: Heard) -> None:
+def add_echoes(app: Flask) -> None:
     @app.websocket("/async/echo")
     async def echo() -> None:
         async for message in websocket:
@@ -46,6 +47,8 @@ def add_talk(app: Flask, heard: Heard) -> None:
         for message in here:
             here.send(message)
 
+
+def add_talk(app: Flask, heard: Heard) -> None:
     @app.websocket("/async/wait")
     async def wait() -> None:
         await websocket.accept()
