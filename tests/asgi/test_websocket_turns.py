@@ -11,7 +11,7 @@ import pytest
 
 from asyncflask import Flask, WebSocketDisconnect, websocket
 
-from ..sockets import Message, play, socket_scope
+from ..sockets import Message, leave, play, socket_scope, text
 
 
 class Eager:
@@ -86,6 +86,36 @@ async def test_who_only_sends_leaves_others_their_turn(path: str) -> None:
             await app(socket_scope(path), server.receive, server.send)
     assert told.is_set()
     assert 100 <= server.taken < 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mistake", [False, True])
+async def test_tasks_whose_client_leaves(mistake: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A group of nothing but that is the end of a websocket; any other is what it says."""
+    app = Flask("turns")
+    ends: list[t.Any] = []
+
+    async def receive() -> None:
+        try:
+            while True:
+                await websocket.receive()
+        finally:
+            if mistake:
+                raise KeyError
+
+    @app.websocket("/")
+    async def handle() -> None:
+        await websocket.accept()
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+
+    @app.teardown_websocket
+    async def note(error: BaseException | None) -> None:
+        ends.append(error)
+
+    await play(app, "/", text("a"), leave())
+    assert ends == [None] if not mistake else isinstance(ends[0], ExceptionGroup)
+    assert len(caplog.records) == mistake
 
 
 async def test_a_source_that_cancels_itself_ends_the_block() -> None:
