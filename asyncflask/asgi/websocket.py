@@ -14,6 +14,7 @@ import typing as t
 from contextvars import copy_context
 
 import anyio
+from anyio.lowlevel import checkpoint
 from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -74,6 +75,7 @@ class Handshake:
             return
         await self._send({**self._start, "type": "websocket.http.response.start"})
         await self._send({"type": "websocket.http.response.body", "body": b"".join(self._pieces)})
+        await checkpoint()  # NOTE: uvicorn takes a websocket for unanswered until a turn later
 
 
 class SocketExchange(Exchange):

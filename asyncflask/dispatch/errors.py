@@ -38,13 +38,20 @@ async def handle_user(ctx: AppContext, driver: Driver, error: Exception) -> t.An
         return await step(ctx, "handle_http_exception", handle_http, error)(ctx, driver, error)
     handler = app._find_error_handler(error, ctx.request.blueprints)
     if handler is None:
-        if isinstance(error, WebSocketDisconnect) and ctx.websocket is not None:
-            return None  # the client left: that is how a websocket ends
+        if ctx.websocket is not None and _is_departure(error):
+            return None  # that is how a websocket ends
         try:
             raise error
         finally:
             del error  # this frame is in its traceback: no circle
     return await driver.call_handling(error, handler, error)
+
+
+def _is_departure(error: Exception) -> bool:
+    """Whether a websocket's client left, and nothing else: one task hears of it, or a group."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(WebSocketDisconnect)[1] is None
+    return isinstance(error, WebSocketDisconnect)
 
 
 def propagates(app: t.Any) -> bool:

@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from operator import attrgetter
 
 import anyio
+from anyio.lowlevel import checkpoint
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.routing import Rule
 
@@ -42,6 +43,10 @@ from .socket_wire import (
 
 Receive = t.Callable[[], t.Awaitable[Message]]
 Send = t.Callable[[Message], t.Awaitable[None]]
+
+#: Messages sent in a row after which others get their turn. A server's `send` need not wait for
+#: anything, not even when the client has left: it learns of that in a turn of the loop.
+_PER_TURN = 16
 
 
 class State(enum.Enum):
@@ -99,6 +104,7 @@ class Websocket:
 
     _pace: Pace | None = None
     _receiving = False
+    _in_a_row = 0
 
     def __init__(
         self,
@@ -197,6 +203,7 @@ class Websocket:
             data: str | bytes | None = message.get("text")
             if data is None:
                 data = t.cast("bytes", message["bytes"])
+            self._in_a_row = 0
             if len(data) > self._surely_small or self._pace is not None:
                 await self._limit(data)
         except WebSocketDisconnect:
@@ -243,6 +250,10 @@ class Websocket:
             await self._send_message(message)
         except OSError as error:
             raise await self._lost() from error
+        self._in_a_row += 1
+        if self._in_a_row == _PER_TURN:
+            self._in_a_row = 0
+            await checkpoint()
 
     @waits_in_threads
     async def send_json(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -288,7 +299,7 @@ class Websocket:
 
         :param source: an async iterable of str, bytes, or anything that has a form in JSON.
         """
-        failed: Exception | None = None
+        failed: BaseException | None = None
 
         async def run() -> None:
             nonlocal failed
@@ -300,10 +311,13 @@ class Websocket:
                         await self.send(item)
                     else:
                         await self.send_json(item)
-            except Exception as error:
-                if not (isinstance(error, WebSocketDisconnect) and self._receiving):
+            except BaseException as error:
+                told = isinstance(error, WebSocketDisconnect) and self._receiving
+                if not (told or group.cancel_scope.cancel_called):
                     failed = error
                     group.cancel_scope.cancel()
+                if not isinstance(error, Exception):
+                    raise
             finally:
                 with anyio.CancelScope(shield=True):
                     await aclose_both(steps, source)
@@ -318,7 +332,7 @@ class Websocket:
             group.cancel_scope.cancel()
         try:
             if raised is not None or failed is not None:
-                raise raised or t.cast("Exception", failed)
+                raise raised or t.cast("BaseException", failed)
         finally:
             del raised, failed  # NOTE: this frame is in its traceback: a circle
 

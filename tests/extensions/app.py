@@ -43,6 +43,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
+from .sockets import sockets
+
 
 class Base(DeclarativeBase):
     pass
@@ -72,6 +74,7 @@ for extension in (db, cache, csrf, login_manager):
     extension.init_app(app)
 if "BEHIND_PROXY" in os.environ:
     app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+app.register_blueprint(sockets)  # type: ignore[arg-type]
 CORS(app, resources={r"/shared/.*": {"origins": "https://partner.example"}})
 
 

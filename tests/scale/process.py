@@ -120,6 +120,7 @@ def started(folder: Path, **options: t.Any) -> Iterator[Server]:
     given: Options = {
         "loop": "uvloop",
         "http": "httptools",
+        "ws": "auto",
         "bridged": False,
         "keep_alive": 1,
         "file": "",

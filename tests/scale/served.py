@@ -19,10 +19,24 @@ from pathlib import Path
 from ..detectors import Leftovers
 from ..live.server import HttpName, LiveServer, LoopName, serving
 from .app import Gate, make_app
+from .sockets import add_sockets
 from .tally import Tally
 
-#: What a request is made of, in asyncflask and in uvicorn: of these, none may stay.
-PARTS = frozenset({"AppContext", "Exchange", "Lane", "Pipe", "Request", "RequestBody", "Response"})
+#: What a request or a websocket is made of: of these, none may stay.
+PARTS = frozenset(
+    {
+        "AppContext",
+        "Exchange",
+        "Handshake",
+        "Lane",
+        "Pipe",
+        "Request",
+        "RequestBody",
+        "Response",
+        "SocketExchange",
+        "Websocket",
+    }
+)
 
 #: What uvicorn has for each request. It may keep one for a connection that was reset until the
 #: time is over for which it keeps idle ones.
@@ -34,6 +48,7 @@ class Options(t.TypedDict):
 
     loop: LoopName
     http: HttpName
+    ws: str
     bridged: bool
     keep_alive: int
     file: str
@@ -109,11 +124,13 @@ def main(options: Options) -> None:
     tally = Tally()
     gate = Gate()
     app = make_app(tally, gate, Path(options["file"]), options["bridged"])
+    add_sockets(app, tally, gate)
     app.config.update(options["config"])
     with serving(
         app,
         options["loop"],
         options["http"],
+        ws=options["ws"],
         backlog=4096,
         interface="asgi3",
         timeout_keep_alive=options["keep_alive"],
