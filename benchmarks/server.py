@@ -36,7 +36,7 @@ class Server:
     """
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
-        self.name, self._process, self._port = name, process, port
+        self.name, self._process, self.port = name, process, port
 
     def wait(self) -> None:
         """Wait until it takes connections.
@@ -48,7 +48,7 @@ class Server:
             if self._process.poll() is not None:
                 raise ServerError(f"{self.name} ended with {self._process.returncode}")
             try:
-                return socket.create_connection(("127.0.0.1", self._port)).close()
+                return socket.create_connection(("127.0.0.1", self.port)).close()
             except ConnectionRefusedError:
                 time.sleep(0.05)
         raise ServerError(f"{self.name} did not start within {PATIENCE:.0f} s")
@@ -58,7 +58,7 @@ class Server:
 
         :raises ServerError: if the answer is not 200.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -77,20 +77,31 @@ class Server:
         :param connections: how many requests are under way at once.
         :raises ServerError: if an answer is wrong.
         """
-        options = {
-            "port": self._port,
-            "path": path,
-            "pid": self._process.pid,
-            "seconds": seconds,
-            "connections": connections,
-        }
-        command = [sys.executable, "-m", "benchmarks.load"]
-        command += [f"--{name}={value}" for name, value in options.items()]
-        done = subprocess.run(command, input=body, stdout=subprocess.PIPE, cwd=HOME, check=False)
-        if done.returncode:
-            raise ServerError(f"{self.name} was not up to the load on {path}")
-        seen = json.loads(done.stdout)
+        seen = self.load(
+            "benchmarks.load", body, path=path, seconds=seconds, connections=connections
+        )
         return t.cast("float", seen["cpu"] / seen["answered"] * 1e6)
+
+    def load(self, module: str, given: bytes = b"", **options: t.Any) -> dict[str, float]:
+        """Run a load generator, a process of its own, and return what it has seen.
+
+        :param module: the generator.
+        :param given: what it is given on its standard input.
+        :param options: those of its command line, without the port and the process.
+        :raises ServerError: if it fails, as when an answer is wrong.
+        """
+        options |= {"port": self.port, "pid": self._process.pid}
+        command = [sys.executable, "-m", module]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        done = subprocess.run(command, input=given, stdout=subprocess.PIPE, cwd=HOME, check=False)
+        if done.returncode:
+            raise ServerError(f"{self.name} was not up to the load: {options}")
+        return t.cast("dict[str, float]", json.loads(done.stdout))
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the process uses, its children not counted."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self) -> None:
         """End it."""
