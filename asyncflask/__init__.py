@@ -23,12 +23,16 @@ if t.TYPE_CHECKING:
     from .config import Config as Config
     from .ctx import after_this_request as after_this_request
     from .ctx import copy_current_request_context as copy_current_request_context
+    from .ctx import copy_current_websocket_context as copy_current_websocket_context
     from .ctx import has_app_context as has_app_context
     from .ctx import has_request_context as has_request_context
+    from .ctx import has_websocket_context as has_websocket_context
+    from .exceptions import WebSocketDisconnect as WebSocketDisconnect
     from .globals import current_app as current_app
     from .globals import g as g
     from .globals import request as request
     from .globals import session as session
+    from .globals import websocket as websocket
     from .helpers import abort as abort
     from .helpers import flash as flash
     from .helpers import get_flashed_messages as get_flashed_messages
@@ -44,11 +48,15 @@ if t.TYPE_CHECKING:
     from .signals import appcontext_tearing_down as appcontext_tearing_down
     from .signals import before_render_template as before_render_template
     from .signals import got_request_exception as got_request_exception
+    from .signals import got_websocket_exception as got_websocket_exception
     from .signals import message_flashed as message_flashed
     from .signals import request_finished as request_finished
     from .signals import request_started as request_started
     from .signals import request_tearing_down as request_tearing_down
     from .signals import template_rendered as template_rendered
+    from .signals import websocket_finished as websocket_finished
+    from .signals import websocket_started as websocket_started
+    from .signals import websocket_tearing_down as websocket_tearing_down
     from .sse import EventSourceResponse as EventSourceResponse
     from .sse import ServerSentEvent as ServerSentEvent
     from .templating import render_template as render_template
@@ -61,6 +69,7 @@ if t.TYPE_CHECKING:
     from .templating import stream_template_string_async as stream_template_string_async
     from .wrappers import Request as Request
     from .wrappers import Response as Response
+    from .wrappers import Websocket as Websocket
 
     def jsonify(*args: t.Any, **kwargs: t.Any) -> Response:
         """Return a JSON response; see `json.jsonify`, which lies below the response class."""
@@ -70,8 +79,12 @@ _NAMES = {
     "app": "Flask",
     "blueprints": "Blueprint",
     "config": "Config",
-    "ctx": "after_this_request copy_current_request_context has_app_context has_request_context",
-    "globals": "current_app g request session",
+    "ctx": (
+        "after_this_request copy_current_request_context copy_current_websocket_context"
+        " has_app_context has_request_context has_websocket_context"
+    ),
+    "exceptions": "WebSocketDisconnect",
+    "globals": "current_app g request session websocket",
     "helpers": (
         "abort flash get_flashed_messages get_template_attribute make_response redirect"
         " send_file send_from_directory stream_with_context url_for"
@@ -79,8 +92,9 @@ _NAMES = {
     "json": "jsonify",
     "signals": (
         "appcontext_popped appcontext_pushed appcontext_tearing_down"
-        " before_render_template got_request_exception message_flashed request_finished"
-        " request_started request_tearing_down template_rendered"
+        " before_render_template got_request_exception got_websocket_exception message_flashed"
+        " request_finished request_started request_tearing_down template_rendered"
+        " websocket_finished websocket_started websocket_tearing_down"
     ),
     "sse": "EventSourceResponse ServerSentEvent",
     "templating": (
@@ -88,7 +102,7 @@ _NAMES = {
         " render_template_string_async stream_template stream_template_async"
         " stream_template_string stream_template_string_async"
     ),
-    "wrappers": "Request Response",
+    "wrappers": "Request Response Websocket",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -35,6 +35,14 @@ use `with app.test_request_context(...): ...`; in a background thread or task, d
 function with `copy_current_request_context`.\
 """
 
+NO_WEBSOCKET = """\
+Working outside of websocket context.
+
+`websocket` is the connection that a function registered with `@app.websocket` serves, and none is
+being served here. In a task or a thread that the handler starts, decorate the function with
+`copy_current_websocket_context`, or hand it the websocket itself.\
+"""
+
 #: The innermost context, an `asyncflask.ctx.AppContext`. Set with a token, reset in `finally`.
 context: ContextVar[t.Any] = ContextVar("asyncflask.context")
 
@@ -75,6 +83,23 @@ def require_request_context() -> t.Any:
     return ctx
 
 
+def websocket_context() -> t.Any | None:
+    """Return the innermost context that carries a request, if that asks for a websocket."""
+    ctx = request_context()
+    return None if ctx is None or ctx.websocket is None else ctx
+
+
+def require_websocket_context() -> t.Any:
+    """Return the current websocket's context.
+
+    :raises RuntimeError: if there is none.
+    """
+    ctx = websocket_context()
+    if ctx is None:
+        raise RuntimeError(NO_WEBSOCKET)
+    return ctx
+
+
 def _default_template_ctx_processor() -> dict[str, t.Any]:
     """Give every template `g` and `request` themselves, which are faster than their proxies.
 
@@ -98,3 +123,4 @@ g: t.Any = _proxy(require_app_context, "g")
 request_ctx: t.Any = _proxy(require_request_context)
 request: t.Any = _proxy(require_request_context, "request")
 session: t.Any = _proxy(require_request_context, "session")
+websocket: t.Any = _proxy(require_websocket_context, "websocket")

@@ -21,7 +21,7 @@ from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
-from .wrappers import Request, Response
+from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Flask(deciding.Deciding, metaclass=AppType):
 
     default_config = ImmutableDict({**defaults.FLASK, **defaults.OWN})
     request_class: type[Request] = Request
+    websocket_class: type[Websocket] = Websocket
     session_interface: SessionInterface = SecureCookieSessionInterface()
     app_ctx_globals_class = _AppCtxGlobals
     jinja_environment = Environment

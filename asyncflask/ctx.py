@@ -19,26 +19,28 @@ from __future__ import annotations
 import sys
 import typing as t
 from contextvars import Token
-from functools import cached_property, update_wrapper
+from functools import cached_property
 from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, RequestRedirect
 
-from . import _current, drivers, workers
+from . import _current, connections, drivers, workers
 from . import typing as ft
 from .app_globals import _AppCtxGlobals as _AppCtxGlobals
 from .config import Config
+from .copying import copy_current_request_context as copy_current_request_context
+from .copying import copy_current_websocket_context as copy_current_websocket_context
+from .copying import requested
 from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
 from .sessions import SessionInterface, SessionMixin
-from .wrappers import Request
+from .wrappers import Request, Websocket
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _unset: t.Any = object()
-F = t.TypeVar("F", bound=t.Callable[..., t.Any])
 
 
 class ContextHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
@@ -93,6 +95,12 @@ class AppContext:
 
     #: What ended the request, if nothing handled it; the teardown functions get it.
     error: BaseException | None = None
+
+    #: The websocket that the request asks for, if it does.
+    websocket: Websocket | None = None
+
+    #: Which hooks are run, and who hears of it.
+    kind: connections.Kind = connections.HTTP
 
     #: Whether the URL was matched already.
     matched = False
@@ -207,7 +215,10 @@ class AppContext:
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, for another task."""
-        return type(self)(self.app, request=self._request, session=self._opened_session)
+        copied = type(self)(self.app, request=self._request, session=self._opened_session)
+        if self.websocket is not None:
+            copied.websocket, copied.kind = self.websocket, self.kind
+        return copied
 
     def push(self) -> None:
         """Make this context current in this thread or task."""
@@ -339,51 +350,23 @@ def after_this_request(f: ft.AfterRequestCallable[t.Any]) -> ft.AfterRequestCall
     :param f: takes the response and returns it, or another one; may be ``async def``.
     :raises RuntimeError: if no request is being handled.
     """
-    _requested("after_this_request")._after_request_functions.append(f)
+    requested("after_this_request")._after_request_functions.append(f)
     return f
 
 
-def copy_current_request_context(f: F) -> F:
-    """Return `f` wrapped so that it runs in a copy of the current request's context.
-
-    Use it for functions handed to threads, greenlets or tasks. The copy is made here; it shares
-    the request and the session. An ``async def`` stays one.
-
-    :raises RuntimeError: if no request is being handled.
-    """
-    template = _requested("copy_current_request_context")
-    ctx = template.copy()
-
-    if drivers.is_async(f):
-
-        async def task(*args: t.Any, **kwargs: t.Any) -> t.Any:
-            async with ctx.copy():
-                return await f(*args, **kwargs)
-
-        return t.cast("F", update_wrapper(task, f))
-
-    def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
-        with ctx.copy() as own:
-            return own.app.ensure_sync(f)(*args, **kwargs)
-
-    return t.cast("F", update_wrapper(wrapper, f))
-
-
 def has_request_context() -> bool:
-    """Whether a request is being handled here, so that `request` and `session` work."""
+    """Whether a request is being handled here, so that `request` and `session` work.
+
+    A websocket begins with a request: there, too, they work.
+    """
     return _current.request_context() is not None
+
+
+def has_websocket_context() -> bool:
+    """Whether a websocket is being served here, so that `websocket` works."""
+    return _current.websocket_context() is not None
 
 
 def has_app_context() -> bool:
     """Whether an app context is active here, so that `current_app` and `g` work."""
     return _current.app_context() is not None
-
-
-def _requested(name: str) -> AppContext:
-    ctx: AppContext | None = _current.request_context()
-    if ctx is None:
-        raise RuntimeError(
-            f"{name!r} can only be used when a request context is active, such as in a view"
-            " function."
-        )
-    return ctx

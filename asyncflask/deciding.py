@@ -112,6 +112,8 @@ class Deciding(OverridableSteps):
     def _match_simply(self, ctx: AppContext) -> bool:
         """Match a request's URL with the compiled matcher; False if it must be done in full."""
         request = ctx.request
+        if ctx.websocket is not None:
+            return False
         hosts = request.notable.get(b"host")
         if hosts is not None and not is_plain_host(hosts[0]):
             return False

@@ -53,4 +53,13 @@ OWN: t.Final[dict[str, t.Any]] = {
     "DEBUG_PAGES": True,
     # Bytes of a body that are read ahead for async handlers where MAX_CONTENT_LENGTH is not set.
     "MAX_BUFFERED_BODY": 16 * 1024 * 1024,
+    # Origins whose pages may open websockets, such as "https://example.com"; "*" for all. None:
+    # those of the page's own origin only, as foreign ones would act in their visitors' names.
+    "WEBSOCKET_ALLOWED_ORIGINS": None,
+    # Bytes of one message from a client; beyond it the websocket is closed with 1009. What most
+    # servers and proxies allow.
+    "WEBSOCKET_MAX_MESSAGE_SIZE": 1024 * 1024,
+    # Messages a second that are taken from one client; what comes faster waits, and the client
+    # with it. None: as many as the handler asks for, which holds a client back as well.
+    "WEBSOCKET_MAX_MESSAGE_RATE": None,
 }

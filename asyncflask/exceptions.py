@@ -5,6 +5,8 @@
 - `LoopCancelled`: what sync code waited for on the event loop was cancelled.
 - `PipeClosed`: the client of a streamed response went away.
 - `QueueFull`: more sync work waits than the app allows.
+- `WebSocketDisconnect`: the other side of a websocket has left.
+- `InvalidMessage`: a websocket's message is not what the handler asks for.
 """
 
 from __future__ import annotations
@@ -35,3 +37,23 @@ class PipeClosed(BrokenPipeError):
 
 class QueueFull(ServiceUnavailable):
     """Raised when more sync work waits than `SYNC_QUEUE_LIMIT` allows; answered with 503."""
+
+
+class WebSocketDisconnect(Exception):
+    """Raised where a websocket is read or written whose other side has left.
+
+    :param code: why it was closed (RFC 6455 section 7.4); 1005 if that was not said, 1006 if the
+        connection was lost.
+    :param reason: the same in words, as the other side has chosen them.
+    """
+
+    def __init__(self, code: int = 1005, reason: str = "") -> None:
+        super().__init__(f"The websocket was closed with code {code}{reason and ': '}{reason}")
+        self.code, self.reason = code, reason
+
+
+class InvalidMessage(BadRequest, ValueError):
+    """Raised where a websocket's message is not what the handler asks for, such as JSON.
+
+    What nothing handles closes the websocket with code 1007.
+    """

@@ -12,9 +12,9 @@ from . import _current
 from .app import Flask
 from .ctx import AppContext, _AppCtxGlobals
 from .sessions import SessionMixin
-from .wrappers import Request
+from .wrappers import Request, Websocket
 
-__all__ = ["app_ctx", "current_app", "g", "request", "request_ctx", "session"]
+__all__ = ["app_ctx", "current_app", "g", "request", "request_ctx", "session", "websocket"]
 
 #: The active app context.
 app_ctx: AppContext = _current.app_ctx
@@ -28,6 +28,8 @@ request_ctx: AppContext = _current.request_ctx
 request: Request = _current.request
 #: The session of the request being handled.
 session: SessionMixin = _current.session
+#: The websocket being served.
+websocket: Websocket = _current.websocket
 
 
 class _ContextView:

@@ -88,7 +88,8 @@ class OverridableSteps(App):
         path = request.path
         if not path.isprintable():  # no client writes lines, or commands for a terminal, of its own
             path = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
-        self.logger.error(f"Exception on {path} [{request.method}]", exc_info=exc_info)
+        method = request.method if _current.websocket_context() is None else "WEBSOCKET"
+        self.logger.error(f"Exception on {path} [{method}]", exc_info=exc_info)
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""

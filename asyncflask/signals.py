@@ -15,11 +15,15 @@ __all__ = [
     "appcontext_tearing_down",
     "before_render_template",
     "got_request_exception",
+    "got_websocket_exception",
     "message_flashed",
     "request_finished",
     "request_started",
     "request_tearing_down",
     "template_rendered",
+    "websocket_finished",
+    "websocket_started",
+    "websocket_tearing_down",
 ]
 
 # The framework's own; an extension makes a `Namespace` for its signals.
@@ -33,6 +37,15 @@ request_finished = _signals.signal("request-finished")
 request_tearing_down = _signals.signal("request-tearing-down")
 #: An unhandled exception, as ``exception``, is about to become a 500 response.
 got_request_exception = _signals.signal("got-request-exception")
+
+#: A websocket's handshake is about to be handled; nothing of the app has run for it yet.
+websocket_started = _signals.signal("websocket-started")
+#: A websocket's handler is done; ``response`` denies the handshake, or is None as mostly.
+websocket_finished = _signals.signal("websocket-finished")
+#: A websocket's context ends; ``exc`` as for `request_tearing_down`.
+websocket_tearing_down = _signals.signal("websocket-tearing-down")
+#: An unhandled exception, as ``exception``, is about to close a websocket, or to deny it.
+got_websocket_exception = _signals.signal("got-websocket-exception")
 
 #: A template is about to be rendered: ``template`` and its ``context``, which may be changed.
 before_render_template = _signals.signal("before-render-template")

@@ -98,6 +98,13 @@ ErrorHandlerCallable: t.TypeAlias = (
     Callable[[t.Any], ResponseReturnValue] | Callable[[t.Any], Awaitable[ResponseReturnValue]]
 )
 
+AfterWebsocketCallable: t.TypeAlias = (
+    Callable[[t.Any], ResponseReturnValue | None]
+    | Callable[[t.Any], Awaitable[ResponseReturnValue | None]]
+)
+WebsocketCallable: t.TypeAlias = (
+    Callable[..., ResponseReturnValue | None] | Callable[..., Awaitable[ResponseReturnValue | None]]
+)
 RouteCallable: t.TypeAlias = (
     Callable[..., ResponseReturnValue] | Callable[..., Awaitable[ResponseReturnValue]]
 )

@@ -7,6 +7,7 @@ import typing as t
 from . import lifespan, mounts, shortcut
 from .bridge import serve_wsgi
 from .http import Exchange, Message, Receive, Send
+from .websocket import SocketExchange
 
 
 def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitable[None]:
@@ -29,8 +30,7 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)
     if kind == "websocket":
-        # NOTE: closed before it is accepted: the client gets 403 (ASGI websocket spec).
-        return send({"type": "websocket.close", "code": 1000, "reason": ""})
+        return SocketExchange(app, scope, receive, send).serve()
     raise RuntimeError(
         f"The server opened a connection of the type {kind!r}; asyncflask serves 'http',"
         " 'websocket' and 'lifespan'."

@@ -321,10 +321,14 @@ class Exchange:
 
         await response.asgi_app(self.scope, self.receive, send)
 
+    @property
+    def raises(self) -> bool:
+        """Whether the server is to see what escapes the pipeline."""
+        return bool(self.app.testing or self.app.config["PROPAGATE_EXCEPTIONS"])
+
     async def fail(self, error: Exception) -> None:
         """Answer what escaped the pipeline; it is raised on where nothing can be answered."""
-        wanted = self.app.testing or self.app.config["PROPAGATE_EXCEPTIONS"]
-        if self.started or (wanted and not self.app.debug):
+        if self.started or (self.raises and not self.app.debug):
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug and self.app.config["DEBUG_PAGES"]:

@@ -9,6 +9,7 @@ from werkzeug.routing import RoutingException
 
 from ..ctx import AppContext
 from ..drivers import Driver
+from ..exceptions import WebSocketDisconnect
 from .steps import step
 
 
@@ -37,6 +38,8 @@ async def handle_user(ctx: AppContext, driver: Driver, error: Exception) -> t.An
         return await step(ctx, "handle_http_exception", handle_http, error)(ctx, driver, error)
     handler = app._find_error_handler(error, ctx.request.blueprints)
     if handler is None:
+        if isinstance(error, WebSocketDisconnect) and ctx.websocket is not None:
+            return None  # the client left: that is how a websocket ends
         try:
             raise error
         finally:

@@ -2,6 +2,9 @@
 
 ``begin -> full dispatch (preprocess -> dispatch -> errors) -> finalize (process) -> end``
 
+A websocket goes the same way: its handler is the view, which mostly returns None, and then there is
+no response. Which hooks are run is for the context's `kind` to say.
+
 Each step is a coroutine that takes the context and a driver. A step whose method a user's
 subclass or instance of the app overrides is run by calling that method; so extensions that wrap
 ``app.handle_user_exception`` and the like work, and what they call through to is the step again.
@@ -18,12 +21,7 @@ from werkzeug.exceptions import InternalServerError
 
 from ..ctx import AppContext
 from ..drivers import Driver
-from ..signals import (
-    appcontext_pushed,
-    got_request_exception,
-    request_finished,
-    request_started,
-)
+from ..signals import appcontext_pushed
 from . import errors
 from .returns import Plain, as_plain, has_session_cookie, make_response
 from .steps import notify, step
@@ -100,9 +98,10 @@ async def full_dispatch(
 
 async def _preprocess_and_dispatch(ctx: AppContext, driver: Driver) -> t.Any:
     app = ctx.app
-    if request_started.receivers:
-        await notify(request_started, ctx, driver)
-    if app.before_request_funcs or app.url_value_preprocessors or app._overridden:
+    started, before = ctx.kind.started, getattr(app, ctx.kind.before)
+    if started.receivers:
+        await notify(started, ctx, driver)
+    if before or app.url_value_preprocessors or app._overridden:
         value = await step(ctx, "preprocess_request", preprocess)(ctx, driver)
         if value is not None:
             return value
@@ -117,7 +116,7 @@ async def handle_exception(ctx: AppContext, driver: Driver, error: Exception) ->
     :raises Exception: `error` itself, where `PROPAGATE_EXCEPTIONS` holds.
     """
     app = ctx.app
-    await notify(got_request_exception, ctx, driver, exception=error)
+    await notify(ctx.kind.failed, ctx, driver, exception=error)
     if errors.propagates(app):
         raise error
     info = (type(error), error, error.__traceback__)
@@ -139,7 +138,7 @@ async def preprocess(ctx: AppContext, driver: Driver) -> t.Any:
     :return: the first value that such a function returns, which ends the preprocessing.
     """
     app, request = ctx.app, ctx.request
-    processors, before = app.url_value_preprocessors, app.before_request_funcs
+    processors, before = app.url_value_preprocessors, getattr(app, ctx.kind.before)
     names = (None, *reversed(request.blueprints))
     if processors:
         for name in names:
@@ -172,11 +171,14 @@ async def finalize(
 
     :param from_error_handler: log errors of the processing instead of raising them.
     """
-    response = await step(ctx, "make_response", make_response)(ctx, driver, value)
+    response = value
+    if value is not None or ctx.websocket is None:
+        response = await step(ctx, "make_response", make_response)(ctx, driver, value)
     try:
         response = await step(ctx, "process_response", process)(ctx, driver, response)
-        if request_finished.receivers:
-            await notify(request_finished, ctx, driver, response=response)
+        finished = ctx.kind.finished
+        if finished.receivers:
+            await notify(finished, ctx, driver, response=response)
     except Exception:
         if not from_error_handler:
             raise
@@ -187,15 +189,19 @@ async def finalize(
 
 
 async def process(ctx: AppContext, driver: Driver, response: t.Any) -> t.Any:
-    """Run the after-request functions, then save the session."""
-    registered = ctx.app.after_request_funcs
+    """Run the after-request functions, then save the session.
+
+    :param response: None where a websocket's handler is done.
+    """
+    registered = getattr(ctx.app, ctx.kind.after)
     for func in ctx.after_functions or ():
         response = await driver.call(func, response)
     if registered:
         for name in (*ctx.request.blueprints, None):
             for func in reversed(registered.get(name, ())):
                 response = await driver.call(func, response)
-    await save_session(ctx, driver, response)
+    if response is not None:
+        await save_session(ctx, driver, response)
     return response
 
 
@@ -218,7 +224,7 @@ def holds_context(response: t.Any) -> bool:
     A file that is passed through needs no context: like a finished body, it is sent after the
     teardown, as under WSGI.
     """
-    if type(response) is Plain:
+    if response is None or type(response) is Plain:
         return False
     if getattr(response, "asgi_app", None) is not None:
         return True

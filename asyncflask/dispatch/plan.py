@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import typing as t
 
+from ..connections import Kind
 from ..ctx import AppContext
 from ..drivers import stays_on_loop
 from ..signals import appcontext_pushed, request_started
@@ -28,13 +29,15 @@ def way_of(ctx: AppContext) -> Way:
     A custom converter may block, an overridden step is sync code: both decide for the thread.
     """
     app = ctx.app
-    if app._overridden or (app._converts_in_thread and not ctx.match_simply()):
+    if (app._overridden and ctx.websocket is None) or (
+        app._converts_in_thread and not ctx.match_simply()
+    ):
         return Way.THREAD
     ctx.match()
     rule = ctx.request.url_rule
     view = None if rule is None else app.view_functions.get(rule.endpoint)
     # PERF: each handler is looked at once: 1.5 us with four hooks, where several passes took 5.5.
-    on_loop = {stays_on_loop(func) for func in _hooks(app, ctx.request.blueprints)}
+    on_loop = {stays_on_loop(func) for func in _hooks(app, ctx.kind, ctx.request.blueprints)}
     if view is not None:
         on_loop.add(stays_on_loop(view))
     if False not in on_loop:
@@ -56,14 +59,14 @@ def has_only_views(app: t.Any) -> bool:
     )
 
 
-def _hooks(app: t.Any, blueprints: list[str]) -> list[t.Callable[..., t.Any]]:
+def _hooks(app: t.Any, kind: Kind, blueprints: list[str]) -> list[t.Callable[..., t.Any]]:
     """Return the callbacks that a request may run, from the live registries."""
     hooks = [*app.teardown_appcontext_funcs]
     for registry in (
         app.url_value_preprocessors,
-        app.before_request_funcs,
-        app.after_request_funcs,
-        app.teardown_request_funcs,
+        getattr(app, kind.before),
+        getattr(app, kind.after),
+        getattr(app, kind.teardown),
     ):
         if registry:
             for name in (*blueprints, None):

@@ -52,11 +52,14 @@ def step(
 ) -> t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]:
     """Return the step `own`, or what runs the app's method `name` where it is overridden.
 
-    Either takes the context, the driver and the step's own arguments.
+    Either takes the context, the driver and the step's own arguments. Overrides are written for
+    requests and responses: for a websocket the step is its own.
 
     :param handling: the error that the step handles, if any.
     """
-    return partial(_run_override, name, handling) if name in ctx.app._overridden else own
+    if name in ctx.app._overridden and ctx.websocket is None:
+        return partial(_run_override, name, handling)
+    return own
 
 
 async def _run_override(

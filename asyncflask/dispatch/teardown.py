@@ -6,7 +6,7 @@ import typing as t
 
 from ..ctx import AppContext
 from ..drivers import Driver
-from ..signals import appcontext_popped, appcontext_tearing_down, request_tearing_down
+from ..signals import appcontext_popped, appcontext_tearing_down
 from .steps import notify, step
 
 #: The parts of an end, each made when it is its turn.
@@ -34,12 +34,12 @@ def _parts(ctx: AppContext, driver: Driver, error: BaseException | None) -> Part
 
 def has_end(ctx: AppContext) -> bool:
     """Whether the end of a request has anything to do."""
-    app = ctx.app
+    app, kind = ctx.app, ctx.kind
     return bool(
-        app.teardown_request_funcs
+        getattr(app, kind.teardown)
         or app.teardown_appcontext_funcs
         or app._overridden
-        or request_tearing_down.receivers
+        or kind.tearing_down.receivers
         or appcontext_tearing_down.receivers
         or appcontext_popped.receivers
         or ctx.request.is_open
@@ -65,13 +65,14 @@ async def teardown_request(ctx: AppContext, driver: Driver, error: BaseException
 
 
 def _parts_of_request(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
-    registered = ctx.app.teardown_request_funcs
+    kind = ctx.kind
+    registered = getattr(ctx.app, kind.teardown)
     if registered:
         for name in (*ctx.request.blueprints, None):
             for func in reversed(registered.get(name, ())):
                 yield driver.call(func, error)
-    if request_tearing_down.receivers:
-        yield notify(request_tearing_down, ctx, driver, exc=error)
+    if kind.tearing_down.receivers:
+        yield notify(kind.tearing_down, ctx, driver, exc=error)
 
 
 async def teardown_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:

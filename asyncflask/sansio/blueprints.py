@@ -40,6 +40,7 @@ from .scaffold import (
 )
 from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
 from .templates import T_template_filter, T_template_global, T_template_test
+from .websockets import T_after_websocket, T_before_websocket
 
 DeferredSetupFunction: t.TypeAlias = Callable[[BlueprintSetupState], None]
 
@@ -285,6 +286,24 @@ class Blueprint(Registrable):
         return f
 
     @setupmethod
+    def before_app_websocket(self, f: T_before_websocket) -> T_before_websocket:
+        """`before_websocket` for all websockets of the app."""
+        self._append(lambda app: app.before_websocket_funcs, f)
+        return f
+
+    @setupmethod
+    def after_app_websocket(self, f: T_after_websocket) -> T_after_websocket:
+        """`after_websocket` for all websockets of the app."""
+        self._append(lambda app: app.after_websocket_funcs, f)
+        return f
+
+    @setupmethod
+    def teardown_app_websocket(self, f: T_teardown) -> T_teardown:
+        """`teardown_websocket` for all websockets of the app."""
+        self._append(lambda app: app.teardown_websocket_funcs, f)
+        return f
+
+    @setupmethod
     def app_context_processor(
         self, f: T_template_context_processor
     ) -> T_template_context_processor:
@@ -322,6 +341,9 @@ _HOOKS = (
     "before_request_funcs",
     "after_request_funcs",
     "teardown_request_funcs",
+    "before_websocket_funcs",
+    "after_websocket_funcs",
+    "teardown_websocket_funcs",
     "template_context_processors",
     "url_value_preprocessors",
     "url_default_functions",

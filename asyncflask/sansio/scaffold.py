@@ -10,7 +10,7 @@ import os
 import typing as t
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cached_property, lru_cache, update_wrapper
+from functools import cached_property, lru_cache
 
 from click import Group
 from jinja2 import BaseLoader, FileSystemLoader
@@ -21,11 +21,14 @@ from .._current import _default_template_ctx_processor
 from ..packages import _find_package_path as _find_package_path
 from ..packages import find_package as find_package
 from ..packages import get_root_path
+from .setup import F as F
+from .setup import Scoped as Scoped
+from .setup import setupmethod as setupmethod
+from .websockets import WebsocketRegistry
 
 # Stands for "not given" where None has a meaning of its own.
 _sentinel: t.Any = object()
 
-F = t.TypeVar("F", bound=Callable[..., t.Any])
 T_after_request = t.TypeVar("T_after_request", bound=ft.AfterRequestCallable[t.Any])
 T_before_request = t.TypeVar("T_before_request", bound=ft.BeforeRequestCallable)
 T_error_handler = t.TypeVar("T_error_handler", bound=ft.ErrorHandlerCallable)
@@ -39,25 +42,11 @@ T_url_value_preprocessor = t.TypeVar(
 )
 T_route = t.TypeVar("T_route", bound=ft.RouteCallable)
 
-V = t.TypeVar("V")
-#: ``{blueprint name or None: value}``
-Scoped: t.TypeAlias = dict[ft.AppOrBlueprintKey, V]
 #: ``{status code or None: {exception class: handler}}``
 ErrorHandlers: t.TypeAlias = dict[int | None, dict[type[Exception], ft.ErrorHandlerCallable]]
 
 
-def setupmethod(f: F) -> F:
-    """Make a method refuse to run once its object's setup is over."""
-    name = f.__name__
-
-    def checked(self: Scaffold, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        self._check_setup_finished(name)
-        return f(self, *args, **kwargs)
-
-    return t.cast("F", update_wrapper(checked, f))
-
-
-class Scaffold:
+class Scaffold(WebsocketRegistry):
     """The base of `Flask` and `Blueprint`: registration, and where resources lie.
 
     :param import_name: the name of the defining module, usually ``__name__``.
@@ -91,6 +80,7 @@ class Scaffold:
         self.static_url_path = static_url_path
         #: The directory of templates, as it was given.
         self.template_folder = template_folder
+        super().__init__()
 
         #: ``{endpoint: view function}``
         self.view_functions: dict[str, ft.RouteCallable] = {}

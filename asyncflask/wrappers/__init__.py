@@ -2,5 +2,6 @@
 
 from .request import Request
 from .response import Response
+from .websocket import Websocket
 
-__all__ = ["Request", "Response"]
+__all__ = ["Request", "Response", "Websocket"]

@@ -1,0 +1,153 @@
+"""One websocket over ASGI.
+
+Order of events: the handshake is looked at -> the pipeline runs as for a request, with the handler
+in the view's place, which accepts the websocket and lives as long as it does -> the teardown -> the
+websocket is closed, if it is still open. A response that the pipeline ends with denies a handshake
+that was not accepted.
+
+An exchange does it all: to it, the handshake is a ``GET`` (RFC 6455 section 4.1) without a body.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import copy_context
+
+from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from .. import origins
+from ..connections import WEBSOCKET
+from ..dispatch import pipeline
+from ..dispatch.plan import Way, way_of
+from ..wrappers.scope import notable_headers, refusal
+from ..wrappers.websocket import State
+from .http import Exchange, Message, Receive, Send, open_context
+
+#: Headers of a body, which a handshake has none of, whatever it says.
+_OF_BODIES = (b"content-length", b"transfer-encoding")
+
+#: How a websocket is closed for which there is a response, an error's mostly: RFC 6455 section
+#: 7.4.1 and IANA's register have few codes, of which these come nearest.
+_CLOSE_CODES = {400: 1007, 413: 1009, 503: 1013}
+_BY_CLASS = {1: 1000, 2: 1000, 3: 1000, 4: 1008, 5: 1011}
+
+
+class Handshake:
+    """The HTTP side of a websocket's connection: sends a response in the place of an acceptance.
+
+    The response goes out in one piece, as some servers take the first for the whole.
+
+    :param scope: the connection's scope.
+    :param receive: its ``receive``.
+    :param send: its ``send``.
+    """
+
+    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self._can_answer = "websocket.http.response" in (scope.get("extensions") or ())
+        self._receive, self._send = receive, send
+        self._start: Message = {}
+        self._pieces: list[bytes] = []
+
+    async def receive(self) -> Message:
+        """Receive a message, as of an HTTP connection."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        """Send a message of an HTTP response."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._pieces.append(message.get("body", b""))
+        if message.get("more_body", False):
+            return
+        if not self._can_answer:  # closed before it is accepted: the client gets 403
+            await self._send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        await self._send({**self._start, "type": "websocket.http.response.start"})
+        await self._send({"type": "websocket.http.response.body", "body": b"".join(self._pieces)})
+
+
+class SocketExchange(Exchange):
+    """One websocket, from its handshake to its end.
+
+    :param app: the app.
+    :param scope: the connection's scope.
+    :param receive: its ``receive``.
+    :param send: its ``send``.
+    """
+
+    def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
+        scope = {**scope, "method": "GET"}
+        handshake = Handshake(scope, receive, send)
+        entered, notable = copy_context(), notable_headers(scope["headers"])
+        for name in _OF_BODIES:
+            notable.pop(name, None)
+        ctx = open_context(app, scope, handshake.receive, entered, notable)
+        ctx.allows_plain, ctx.kind = False, WEBSOCKET
+        super().__init__(app, scope, handshake.receive, handshake.send, entered, ctx)
+        self._receive_first = receive
+        self.websocket = ctx.websocket = app.websocket_class(
+            app, ctx.request, receive, send, self.deny
+        )
+
+    async def serve(self) -> None:
+        """Handle the websocket."""
+        try:
+            await self._receive_first()  # that the client wants to connect is known
+            await super().serve()
+        finally:
+            self.websocket.release()
+
+    async def handle(self) -> t.Any:
+        """Run the pipeline and return the response that denies the handshake, if there is one."""
+        refused = refusal(self.scope, self.request.notable) or self._foreign_origin()
+        if refused is not None:
+            self.websocket.state = State.CLOSED
+            await self.send_page(refused)
+            return None
+        if way_of(self.ctx) is not Way.LOOP:
+            self.app._pool().admit()
+            if not self.ctx.matched:  # that takes code of the app's own
+                await self.driver_call(self.ctx.match)
+        return await pipeline.complete(self.ctx, self.driver)
+
+    def _foreign_origin(self) -> HTTPException | None:
+        """Return why a page of another origin is refused, or None."""
+        origin = self.request.headers.get("Origin")
+        allowed = self.app.config["WEBSOCKET_ALLOWED_ORIGINS"]
+        if origin is None or origins.is_allowed(origin, self.request.host, allowed):
+            return None
+        return Forbidden(
+            f"Pages of the origin {origin!r} may not open websockets here. Those that may are"
+            " named in the setting WEBSOCKET_ALLOWED_ORIGINS."
+        )
+
+    async def deny(self, response: t.Any) -> None:
+        """Answer the handshake with a response."""
+        self.websocket.state = State.CLOSED
+        await super().deliver(response)
+
+    async def deliver(self, response: t.Any) -> None:
+        """Close the websocket, or deny it if it was not accepted and there is a response."""
+        if response is None:
+            await self.websocket.close()
+        elif self.websocket.state is State.CONNECTING:
+            await self.deny(response)
+        else:
+            code = _CLOSE_CODES.get(response.status_code) or _BY_CLASS[response.status_code // 100]
+            await self.websocket.close(code, HTTP_STATUS_CODES.get(response.status_code, ""))
+            await self.close(response)
+
+    async def fail(self, error: Exception) -> None:
+        """Close the websocket because of what escaped the pipeline, or deny it."""
+        if self.websocket.state is State.CONNECTING:
+            await super().fail(error)
+            return
+        await self.websocket.close(1011, "Internal Server Error")
+        if self.raises:
+            raise error
+        self.app.log_exception((type(error), error, error.__traceback__))
