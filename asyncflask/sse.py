@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import typing as t
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,8 +20,9 @@ from werkzeug.datastructures import Headers
 from . import json
 from .handover import AsyncBody
 from .keepalive import KeepAlive
-from .streams import aclose_both, close_both
+from .streams import close_both
 from .wrappers import Response
+from .wrappers.response import EncodedItems
 
 #: Seconds of silence before a comment is sent. Proxies cut connections that are silent for 30 to
 #: 60 seconds; the HTML standard (section 9.2.7) recommends 15 or so.
@@ -145,8 +146,9 @@ def encode(item: t.Any) -> bytes:
     :raises TypeError: if it is bytes.
     :raises ValueError: if it is None.
     """
-    if type(item) is str:  # PERF: 0.3 us, where an event that is made for it takes 1.3
-        return ("data: " + _split(item, "\ndata: ") + "\n\n").encode()
+    if type(item) is str:  # PERF: 0.2 us, where an event that is made for it takes 1.3
+        text = item if "\n" not in item and "\r" not in item else _split(item, "\ndata: ")
+        return f"data: {text}\n\n".encode()
     event = item if isinstance(item, ServerSentEvent) else ServerSentEvent(item)
     return event.encode()
 
@@ -172,29 +174,6 @@ class _Encoded(Iterator[bytes]):
             return
         self._closed = True
         close_both(self._steps, self._source)
-
-
-class _AsyncEncoded(AsyncIterator[bytes]):
-    """The events of an async iterable, as they are sent."""
-
-    def __init__(self, source: AsyncIterable[t.Any]) -> None:
-        self._source = source
-        self._steps: AsyncIterator[t.Any] | None = None
-        self._closed = False
-
-    async def __anext__(self) -> bytes:
-        if self._closed:
-            raise StopAsyncIteration
-        if self._steps is None:
-            self._steps = aiter(self._source)
-        return encode(await anext(self._steps))
-
-    async def aclose(self) -> None:
-        """Close the iterable, once."""
-        if self._closed:
-            return
-        self._closed = True
-        await aclose_both(self._steps, self._source)
 
 
 class EventSourceResponse(Response):
@@ -280,7 +259,7 @@ class _PingedBody(AsyncBody):
 
 def _encoded(events: t.Any) -> t.Any:
     if hasattr(events, "__aiter__"):
-        return _AsyncEncoded(events)
+        return EncodedItems(events, encode)
     if hasattr(events, "__iter__") and not isinstance(events, (str, bytes, bytearray, Mapping)):
         return _Encoded(events)
     hint = "Call the generator function" if callable(events) else "Put what it is into a list"

@@ -31,7 +31,7 @@ from . import environment, report
 from .environment import HOME, InstallationError
 from .load import LoadError
 from .realtime_load import HANDSHAKE, connected
-from .rounds import Bound, Cell, Cells, Found, Key, measure
+from .rounds import Bound, Cell, Found, Key, measure
 from .server import Server, ServerError, serving, uvicorn
 
 BARE, OURS, STARLETTE, QUART = "bare ASGI", "asyncflask", "Starlette", "Quart"
@@ -57,6 +57,11 @@ def pythons() -> dict[str, Path]:
     """Return the interpreter that each framework runs in."""
     ours, theirs = Path(sys.executable), environment.peers_python()
     return {BARE: ours, OURS: ours, STARLETTE: theirs, QUART: theirs}
+
+
+def command(name: str) -> list[str]:
+    """Return the command line that serves a framework's app; quiet, as clients will break off."""
+    return uvicorn(f"benchmarks.realtime_apps:{FACTORIES[name]}", "--log-level=critical")
 
 
 def bounds(part: str) -> list[Bound]:
@@ -98,9 +103,7 @@ def servers() -> Iterator[dict[str, Server]]:
     """Give a running server for each framework."""
     with ExitStack() as stack:
         yield {
-            name: stack.enter_context(
-                serving(name, python, *uvicorn(f"benchmarks.realtime_apps:{FACTORIES[name]}"))
-            )
+            name: stack.enter_context(serving(name, python, *command(name)))
             for name, python in pythons().items()
         }
 
@@ -115,7 +118,7 @@ def over_uvicorn(rounds: int, seconds: float) -> Results:
                 "benchmarks.realtime_load", kind=kind, seconds=seconds, connections=CONNECTIONS
             )
             rates.setdefault(key, []).append(seen["answered"] / seen["seconds"])
-            return t.cast("float", seen["cpu"] / seen["answered"] * 1e6)
+            return seen["cpu"] / seen["answered"] * 1e6
 
         return once
 
@@ -144,7 +147,7 @@ def crowd(port: int, count: int) -> Iterator[None]:
 
 def grown(name: str, python: Path) -> float:
     """Return the KiB that a new server grows by for each socket."""
-    with serving(name, python, *uvicorn(f"benchmarks.realtime_apps:{FACTORIES[name]}")) as server:
+    with serving(name, python, *command(name)) as server:
         with crowd(server.port, FIRST):
             pass
         before = server.memory()

@@ -45,7 +45,6 @@ class Feed:
                 await queue.put(TEXT)
         self._source = None
 
-
     def asked(self, query: str) -> AsyncGenerator[str, None]:
         """Return what a request asks for: a number of events without a wait, or the feed."""
         return some(int(query)) if query else self.listen()

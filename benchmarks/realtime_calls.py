@@ -46,9 +46,13 @@ async def echoed(app: t.Any) -> int:
     """Send messages, each when the one before it has come back, and return how many did."""
     sent = back = 0
     waiting: asyncio.Future[None] | None = None
+    begun = False
 
     async def receive() -> dict[str, t.Any]:
-        nonlocal sent, waiting
+        nonlocal begun, sent, waiting
+        if not begun:
+            begun = True
+            return {"type": "websocket.connect"}
         if back < sent:  # only from who reads ahead
             waiting = asyncio.get_running_loop().create_future()
             await waiting
@@ -56,13 +60,6 @@ async def echoed(app: t.Any) -> int:
             return {"type": "websocket.disconnect", "code": 1000, "reason": ""}
         sent += 1
         return {"type": "websocket.receive", "text": TEXT}
-
-    async def receive_first() -> dict[str, t.Any]:
-        nonlocal next_one
-        next_one = receive
-        return {"type": "websocket.connect"}
-
-    next_one = receive_first
 
     async def send(message: t.Any) -> None:
         nonlocal back, waiting
@@ -72,7 +69,7 @@ async def echoed(app: t.Any) -> int:
                 waiting.set_result(None)
                 waiting = None
 
-    await app(websocket_scope(), lambda: next_one(), send)
+    await app(websocket_scope(), receive, send)
     return back
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.realtime_load --kind echo --port 8000 --pid 1234
 
-As `benchmarks.load`: a process of its own on a core of its own, plain sockets and epoll, frames that
-are made once. It prints, as JSON, how many messages came, in how many seconds, and how much
+As `benchmarks.load`: a process of its own on a core of its own, plain sockets and epoll, and frames
+that are made once. It prints, as JSON, how many messages came, in how many seconds, and how much
 processor time the server took.
 """
 
@@ -15,7 +15,6 @@ import json
 import select
 import socket
 import time
-import typing as t
 
 from . import cpu
 from .load import PATIENCE, LoadError

@@ -80,7 +80,7 @@ class Server:
         seen = self.load(
             "benchmarks.load", body, path=path, seconds=seconds, connections=connections
         )
-        return t.cast("float", seen["cpu"] / seen["answered"] * 1e6)
+        return seen["cpu"] / seen["answered"] * 1e6
 
     def load(self, module: str, given: bytes = b"", **options: t.Any) -> dict[str, float]:
         """Run a load generator, a process of its own, and return what it has seen.

@@ -13,7 +13,6 @@ from contextvars import Context, copy_context
 from functools import partial
 
 import anyio
-from anyio.lowlevel import checkpoint
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from .. import _current
@@ -24,11 +23,9 @@ from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
-from ..keepalive import KeepAlive
 from ..loops import Interrupt
 from ..workers import Lane, carry_over
 from ..wrappers import Request
-from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.wire import Whole, as_whole, known_head, merged_head, wire_header, wire_start
 from .arrivals import Message as Message
@@ -38,6 +35,7 @@ from .failure import debug_page
 from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
+from .outgoing import Outgoing
 
 Send = t.Callable[[Message], t.Awaitable[None]]
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
@@ -240,9 +238,8 @@ class Exchange:
             await self._send_file(start, file)
             return
         await self.send(start)
-        if response.is_async:
-            chunks = self._async_chunks(response)
-        else:
+        chunks = response.response
+        if not response.is_async:
             chunks = chunks_from_lane(response, self.open_lane())
         await self._stream(chunks, response.keep_alive)
 
@@ -260,19 +257,19 @@ class Exchange:
         return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
 
     async def _stream(
-        self, chunks: t.AsyncGenerator[bytes, None], keep_alive: tuple[float, bytes] | None = None
+        self, chunks: t.AsyncIterable[t.Any], keep_alive: tuple[float, bytes] | None = None
     ) -> None:
         """Send a body chunk by chunk, until its end or until the client leaves."""
         error: BaseException | None = None
+        outgoing = Outgoing(self.entered, self._send, keep_alive)
         async with anyio.create_task_group() as group:
             with Interrupt() as interrupt:
-                group.start_soon(self.body.arrivals.watch, partial(self._leave, interrupt))
+                left = partial(self._leave, outgoing, interrupt)
+                group.start_soon(self.body.arrivals.watch, left)
                 if keep_alive is not None:
-                    beat = KeepAlive.over_asgi(self._send, *keep_alive)
-                    self._send = beat.send
-                    group.start_soon(beat.run, self.send)
+                    group.start_soon(outgoing.beat.run)
                 try:
-                    await self._send_chunks(chunks)
+                    await outgoing.send(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
                 finally:  # NOTE: in the scopes that it began in, and has to leave its own in
@@ -280,33 +277,16 @@ class Exchange:
             group.cancel_scope.cancel()
         if error is None:
             return
-        left = self.gone or self.body.cut_off
+        departed = self.gone or self.body.cut_off
         try:
-            if not (left and isinstance(error, (OSError, ClientDisconnected))):
+            if not (departed and isinstance(error, (OSError, ClientDisconnected))):
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
 
-    async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None]) -> None:
-        async for chunk in chunks:
-            if self.gone:
-                return
-            if chunk:
-                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _leave(self, interrupt: Interrupt) -> None:
-        self.gone = True
+    def _leave(self, outgoing: Outgoing, interrupt: Interrupt) -> None:
+        self.gone = outgoing.gone = True
         interrupt.trigger()
-
-    async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in response.response:
-                yield encode(chunk)
-                # A server's `send` need not wait for anything; others must get their turn.
-                await checkpoint()
-        finally:
-            await close_body(response.response)
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""
