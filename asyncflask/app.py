@@ -19,6 +19,7 @@ from .helpers import get_flashed_messages, send_from_directory
 from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
+from .shutdown import Shutdown
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response, Websocket
@@ -89,6 +90,7 @@ class Flask(deciding.Deciding, metaclass=AppType):
         )
         apps.add(self)
         self._budgets = budgets.Budgets()
+        self._shutdown = Shutdown()
         self.cli = cli.AppGroup()
         self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
@@ -128,6 +130,14 @@ class Flask(deciding.Deciding, metaclass=AppType):
         """
         lane = workers.current()
         return self._pool().metrics if lane is None else lane.pool.metrics
+
+    @property
+    def shutdown_event(self) -> Shutdown:
+        """Set when the app begins to shut down: ``await app.shutdown_event.wait()``.
+
+        Also in sync code: ``app.shutdown_event.is_set()``.
+        """
+        return self._shutdown
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return how many seconds a browser may keep a file without asking again.

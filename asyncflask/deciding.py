@@ -33,6 +33,7 @@ _DERIVED = (
     "_matcher",
     "_overridden",
     "_session_is_lazy",
+    "_socket_matcher",
     "_wraps_wsgi",
 )
 
@@ -109,25 +110,32 @@ class Deciding(OverridableSteps):
         simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
         return Matcher(self.url_map) if simple else None
 
+    @cached_property
+    def _socket_matcher(self) -> Matcher | None:
+        """The same for the rules of websockets."""
+        return None if self._matcher is None else Matcher(self.url_map, websocket=True)
+
     def _match_simply(self, ctx: AppContext) -> bool:
         """Match a request's URL with the compiled matcher; False if it must be done in full."""
         request = ctx.request
-        if ctx.websocket is not None:
-            return False
         hosts = request.notable.get(b"host")
         if hosts is not None and not is_plain_host(hosts[0]):
             return False
-        found = self._find_rule(request.path_info, request.sent_method)
+        matcher = self._matcher if ctx.websocket is None else self._socket_matcher
+        found = self._find_rule(request.path_info, request.sent_method, matcher)
         if found is None or type(ctx).match_request is not AppContext.match_request:
             return False
         request.url_rule, request.view_args = found
         return True
 
-    def _find_rule(self, path: str, method: str) -> tuple[t.Any, dict[str, t.Any]] | None:
-        """Return the rule and the arguments that the compiled matcher has for a path, if any."""
-        matcher, url_map = self._matcher, self.url_map
+    def _find_rule(
+        self, path: str, method: str, matcher: Matcher | None
+    ) -> tuple[t.Any, dict[str, t.Any]] | None:
+        """Return the rule and the arguments that a compiled matcher has for a path, if any."""
         if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
             return None
-        if matcher.changes != url_map.changes:
-            matcher = self._matcher = Matcher(url_map)
+        if matcher.changes != self.url_map.changes:
+            for name in ("_matcher", "_socket_matcher"):
+                self.__dict__.pop(name, None)
+            matcher = Matcher(self.url_map, matcher.websocket)
         return matcher.match(path, method)

@@ -59,6 +59,9 @@ OWN: t.Final[dict[str, t.Any]] = {
     # Bytes of one message from a client; beyond it the websocket is closed with 1009. What most
     # servers and proxies allow.
     "WEBSOCKET_MAX_MESSAGE_SIZE": 1024 * 1024,
+    # Messages that the server of `asyncflask run` keeps for a handler that does not ask for them;
+    # then the client is held back. uvicorn's own figure.
+    "WEBSOCKET_MAX_QUEUE": 32,
     # Messages a second that are taken from one client; what comes faster waits, and the client
     # with it. None: as many as the handler asks for, which holds a client back as well.
     "WEBSOCKET_MAX_MESSAGE_RATE": None,

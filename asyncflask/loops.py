@@ -147,8 +147,15 @@ class Interrupt:
         self._task = None if _on_trio() else asyncio.current_task()
         self._scope = anyio.CancelScope() if self._task is None else None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the block is being ended, by this or by who cancels its task."""
+        return self.triggered or (self._task is not None and self._task.cancelling() > 0)
+
     def trigger(self) -> None:
         """End the block, if it has not ended."""
+        if self.triggered:
+            return  # what its code does to clean up is not interrupted again
         self.triggered = True
         if self._task is not None:
             self._task.cancel()

@@ -114,10 +114,11 @@ class Matcher:
     """Matches paths against the rules that a map held when this was made.
 
     :param url_map: the map. One that matches hosts is never answered for.
+    :param websocket: whether for websockets, whose rules are others than those of requests.
     """
 
-    def __init__(self, url_map: Map) -> None:
-        self.changes = url_map.changes
+    def __init__(self, url_map: Map, websocket: bool = False) -> None:
+        self.changes, self.websocket = url_map.changes, websocket
         self._root = _Node()
         self._static: dict[tuple[str, str], RuleBase] = {}
         if url_map.host_matching:
@@ -126,12 +127,14 @@ class Matcher:
         subdomain = url_map.default_subdomain or ""
         with_defaults = {rule.endpoint for rule in url_map._rules if rule.defaults}
         for rule in url_map._rules:
-            if not rule.build_only and rule.subdomain == subdomain:
+            if rule.build_only or rule.websocket != websocket:
+                continue
+            if rule.subdomain == subdomain:
                 self._add(rule, simple=rule.endpoint not in with_defaults)
         self._collect_static(self._root, "")
 
     def _add(self, rule: RuleBase, simple: bool) -> None:
-        simple = simple and not (rule.websocket or rule.redirect_to or rule.alias)
+        simple = simple and not (rule.redirect_to or rule.alias)
         node = self._root
         for segment in rule.rule.split("/")[1:]:
             child = node.child(segment, rule._converters)

@@ -190,7 +190,7 @@ class EventSourceResponse(Response):
             return EventSourceResponse(prices())
 
     The request's context lives on until the last event, and the iterable is closed when the client
-    leaves. A sync one is consumed in the request's thread.
+    leaves or the app shuts down. A sync one is consumed in the request's thread.
 
     :param events: an iterable or async iterable of `ServerSentEvent`, of text, or of data that is
         sent as JSON.
@@ -203,6 +203,7 @@ class EventSourceResponse(Response):
     """
 
     default_mimetype = "text/event-stream"
+    ends_at_shutdown = True
 
     def __init__(
         self,

@@ -93,9 +93,10 @@ URLValuePreprocessorCallable: t.TypeAlias = (
 )
 
 # NOTE: the argument is Any because a handler names the exception that it is registered for, and
-# one handler may be registered for several.
+# one handler may be registered for several. None is for websockets.
 ErrorHandlerCallable: t.TypeAlias = (
-    Callable[[t.Any], ResponseReturnValue] | Callable[[t.Any], Awaitable[ResponseReturnValue]]
+    Callable[[t.Any], ResponseReturnValue | None]
+    | Callable[[t.Any], Awaitable[ResponseReturnValue | None]]
 )
 
 AfterWebsocketCallable: t.TypeAlias = (

@@ -11,7 +11,7 @@ from .scopes import Header, scope
 Message = t.MutableMapping[str, t.Any]
 
 #: The extension of servers that answer a handshake with a response of the app's.
-ANSWERS = {"websocket.http.response": {}}
+ANSWERS: t.Final[dict[str, t.Any]] = {"websocket.http.response": {}}
 
 
 def text(data: str) -> Message:

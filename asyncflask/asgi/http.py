@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
-from functools import partial
 
 import anyio
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
@@ -23,7 +22,6 @@ from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
-from ..loops import Interrupt
 from ..workers import Lane, carry_over
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers, refusal
@@ -31,6 +29,7 @@ from ..wrappers.wire import Whole, as_whole, known_head, merged_head, wire_heade
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
 from .body import RequestBody, read_for_loop
+from .ends import StreamEnd
 from .failure import debug_page
 from .filebody import FileBody, as_file
 from .isolation import begun_in, called_in
@@ -77,9 +76,6 @@ class Exchange:
 
     #: Whether the whole request runs in its lane's thread.
     in_thread = False
-
-    #: Whether the client was seen to leave while its response was streamed.
-    gone = False
 
     _driver: LoopDriver | None = None
 
@@ -241,7 +237,7 @@ class Exchange:
         chunks = response.response
         if not response.is_async:
             chunks = chunks_from_lane(response, self.open_lane())
-        await self._stream(chunks, response.keep_alive)
+        await self._stream(chunks, response.keep_alive, response.ends_at_shutdown)
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
         await file.prepare_here()
@@ -257,36 +253,37 @@ class Exchange:
         return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
 
     async def _stream(
-        self, chunks: t.AsyncIterable[t.Any], keep_alive: tuple[float, bytes] | None = None
+        self,
+        chunks: t.AsyncIterable[t.Any],
+        keep_alive: tuple[float, bytes] | None = None,
+        endless: bool = False,
     ) -> None:
-        """Send a body chunk by chunk, until its end or until the client leaves."""
+        """Send a body chunk by chunk, until its end, or what comes before (see `StreamEnd`)."""
         error: BaseException | None = None
+        end = StreamEnd(self.app, endless)
         outgoing = Outgoing(self.entered, self._send, keep_alive)
         async with anyio.create_task_group() as group:
-            with Interrupt() as interrupt:
-                left = partial(self._leave, outgoing, interrupt)
-                group.start_soon(self.body.arrivals.watch, left)
+            with end:
+                group.start_soon(self.body.arrivals.watch, end.leave)
                 if keep_alive is not None:
                     group.start_soon(outgoing.beat.run)
                 try:
-                    await outgoing.send(chunks)
+                    await outgoing.send(chunks, end)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
                 finally:  # NOTE: in the scopes that it began in, and has to leave its own in
                     await close_body(chunks)
+            if end.stopped and error is None and not end.gone:
+                await outgoing.finish()
             group.cancel_scope.cancel()
         if error is None:
             return
-        departed = self.gone or self.body.cut_off
+        left = end.gone or self.body.cut_off
         try:
-            if not (departed and isinstance(error, (OSError, ClientDisconnected))):
+            if not (left and isinstance(error, (OSError, ClientDisconnected))):
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
-
-    def _leave(self, outgoing: Outgoing, interrupt: Interrupt) -> None:
-        self.gone = outgoing.gone = True
-        interrupt.trigger()
 
     async def _send_asgi(self, response: t.Any) -> None:
         """Let an ASGI application send the body, under the status and headers that hooks left."""

@@ -35,12 +35,14 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> Non
     async with anyio.create_task_group() as group:
         try:
             async with AsyncExitStack() as entered:
+                entered.enter_context(app._shutdown.serving())
                 await receive()
                 for part in _parts(app, scope, group):
                     await entered.enter_async_context(part)
                 await send({"type": "lifespan.startup.complete"})
                 stage = "shutdown"
                 await receive()
+                app._shutdown.begin()
         except Exception as raised:  # NOTE: raised below, so that no group wraps it
             error = raised
         group.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from ..keepalive import KeepAlive
 from ..wrappers.response import EncodedItems, encode
 from .arrivals import Message
+from .ends import StreamEnd
 from .isolation import starter
 
 #: Seconds for which a body that never waits may keep the loop. PERF: a turn of the loop takes
@@ -28,9 +29,6 @@ class Outgoing:
     :param keep_alive: seconds of silence and what is sent after them; None for nothing.
     """
 
-    #: Whether the client was seen to leave.
-    gone = False
-
     def __init__(
         self,
         entered: Context,
@@ -41,13 +39,16 @@ class Outgoing:
         seconds, chunk = keep_alive or (math.inf, b"")
         self.beat: KeepAlive[Message] = KeepAlive(self._start, seconds, _message(chunk))
 
-    async def send(self, chunks: AsyncIterable[t.Any]) -> None:
-        """Send all of a body, unless the client leaves."""
-        start, beat, made, turn = self._start, self.beat, encode, monotonic()
+    async def send(self, chunks: AsyncIterable[t.Any], end: StreamEnd) -> None:
+        """Send all of a body, unless something else ends it."""
+        if end.stopped:
+            return
+        start, beat, turn = self._start, self.beat, monotonic()
+        made: t.Callable[[t.Any], bytes] = encode
         if isinstance(chunks, EncodedItems):
-            chunks, made = chunks.items(), chunks.encode
+            made, chunks = chunks.encode, chunks.items()
         async for chunk in chunks:
-            if self.gone:
+            if end.gone or end.stopped:
                 return
             if body := made(chunk):
                 while beat.busy:
@@ -62,7 +63,12 @@ class Outgoing:
             if now - turn > TURN:
                 await checkpoint()
                 turn = monotonic()
-        await beat.send(_message(b"", more=False))
+        end.complete = True
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Tell the server that this was all."""
+        await self.beat.send(_message(b"", more=False))
 
 
 def _message(body: bytes, more: bool = True) -> Message:

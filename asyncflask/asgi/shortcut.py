@@ -49,7 +49,7 @@ def find(app: t.Any, scope: Message) -> Found | None:
             host = value
     if host is not None and not is_plain_host(host):
         return None
-    found = app._find_rule(scope["path"], method)
+    found = app._find_rule(scope["path"], method, app._matcher)
     if found is None:
         return None
     rule, args = found

@@ -13,7 +13,8 @@ from __future__ import annotations
 import typing as t
 from contextvars import copy_context
 
-from werkzeug.exceptions import Forbidden, HTTPException
+import anyio
+from werkzeug.exceptions import Forbidden, HTTPException, ServiceUnavailable
 from werkzeug.http import HTTP_STATUS_CODES
 
 from .. import origins
@@ -23,6 +24,10 @@ from ..dispatch.plan import Way, way_of
 from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.websocket import State
 from .http import Exchange, Message, Receive, Send, open_context
+
+#: What a websocket is closed with when its server ends: the client may come again, after a while
+#: (IANA's register for RFC 6455). uvicorn says the same to those that are left.
+SERVICE_RESTART = 1012
 
 #: Headers of a body, which a handshake has none of, whatever it says.
 _OF_BODIES = (b"content-length", b"transfer-encoding")
@@ -80,6 +85,9 @@ class SocketExchange(Exchange):
     :param send: its ``send``.
     """
 
+    #: Set when the websocket has been ended because of a shutdown; None as long as there is none.
+    _ended: anyio.Event | None = None
+
     def __init__(self, app: t.Any, scope: Message, receive: Receive, send: Send) -> None:
         scope = {**scope, "method": "GET"}
         handshake = Handshake(scope, receive, send)
@@ -98,16 +106,39 @@ class SocketExchange(Exchange):
         """Handle the websocket."""
         try:
             await self._receive_first()  # that the client wants to connect is known
-            await super().serve()
+            with self.app._shutdown.calling(self._shut_down):
+                await super().serve()
+            if self._ended is not None:
+                await self._ended.wait()
         finally:
             self.websocket.release()
+
+    def _shut_down(self) -> None:
+        """End the websocket, since the server is about to end."""
+        self._ended = anyio.Event()
+        self.app._pool().loop.spawn(self._end, copy_context(), self._note_end)
+
+    async def _end(self) -> None:
+        if self.websocket.state is State.CONNECTING:
+            await self._refuse(ServiceUnavailable("The server is about to end."))
+        else:
+            await self.websocket.close(SERVICE_RESTART, "Service Restart")
+
+    async def _refuse(self, error: HTTPException) -> None:
+        """Answer the handshake with an error's own page."""
+        self.websocket.state = State.CLOSED
+        await self.send_page(error)
+
+    def _note_end(self, result: None, error: BaseException | None) -> None:
+        t.cast("anyio.Event", self._ended).set()
+        if error is not None:
+            self.app.logger.error("A websocket could not be closed.", exc_info=error)
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return the response that denies the handshake, if there is one."""
         refused = refusal(self.scope, self.request.notable) or self._foreign_origin()
         if refused is not None:
-            self.websocket.state = State.CLOSED
-            await self.send_page(refused)
+            await self._refuse(refused)
             return None
         if way_of(self.ctx) is not Way.LOOP:
             self.app._pool().admit()
@@ -117,9 +148,11 @@ class SocketExchange(Exchange):
 
     def _foreign_origin(self) -> HTTPException | None:
         """Return why a page of another origin is refused, or None."""
-        origin = self.request.headers.get("Origin")
-        allowed = self.app.config["WEBSOCKET_ALLOWED_ORIGINS"]
-        if origin is None or origins.is_allowed(origin, self.request.host, allowed):
+        sent = [value for name, value in self.scope["headers"] if name == b"origin"]
+        if not sent:
+            return None
+        origin, host = b",".join(sent).decode("latin-1"), self.request.host
+        if origins.is_allowed(origin, host, self.app.config["WEBSOCKET_ALLOWED_ORIGINS"]):
             return None
         return Forbidden(
             f"Pages of the origin {origin!r} may not open websockets here. Those that may are"

@@ -23,9 +23,6 @@ from .tls import Certificate, prepared
 GRACEFUL_SHUTDOWN = 30
 #: Seconds on top, for the lifespan's end, before a worker is killed.
 LIFESPAN_END = 10
-#: Bytes of one WebSocket message. uvicorn's default is 16 MiB, buffered whole for each socket
-#: before the app sees it; 1 MiB is what most servers and proxies allow.
-WS_MAX_SIZE = 1024 * 1024
 
 
 def serve(
@@ -125,7 +122,9 @@ def _run(
         ssl_keyfile=key,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN,
         workers=1,  # else uvicorn asks WEB_CONCURRENCY, and cannot with a socket of ours
-        ws_max_size=WS_MAX_SIZE,
+        # uvicorn buffers a message whole before the app sees it, 16 MiB by default.
+        ws_max_size=app.config["WEBSOCKET_MAX_MESSAGE_SIZE"],
+        ws_max_queue=app.config["WEBSOCKET_MAX_QUEUE"],
     )
     if isinstance(cert, ssl.SSLContext):
         config.load()

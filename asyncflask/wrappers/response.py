@@ -59,6 +59,10 @@ class Response(ResponseBase):
     #: Seconds of silence after which a chunk is sent to keep the connection, and the chunk.
     keep_alive: tuple[float, bytes] | None = None
 
+    #: Whether the body has no end of its own, so that it is ended when the app shuts down. A body
+    #: that has one is sent to its end, in the time that the server allows.
+    ends_at_shutdown = False
+
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]
         """Bytes beyond which a cookie is warned about: the config's `MAX_COOKIE_SIZE`."""

@@ -258,7 +258,7 @@ async def test_outside_there_is_no_websocket(app: Flask) -> None:
 async def test_tasks_take_the_context_along(app: Flask, copy: t.Any) -> None:
     @app.websocket("/")
     async def handler() -> None:
-        @copy
+        @copy  # type: ignore[untyped-decorator]
         async def task() -> None:
             await websocket.send("from a task")
 
@@ -628,6 +628,81 @@ async def test_a_handler_that_is_cancelled_is_torn_down(app: Flask, seen: list[t
     assert isinstance(seen[-1][1], (asyncio.CancelledError, BaseException))
 
 
+# The shutdown
+
+
+class Server(Client):
+    """A client behind a server that ends a websocket's messages when the app has closed it."""
+
+    def __init__(self, *script: t.Any) -> None:
+        super().__init__(*script)
+        self.over = anyio.Event()
+
+    async def receive(self) -> t.Any:
+        if self._script:
+            return await super().receive()
+        await self.over.wait()
+        return leave(1006)
+
+    async def send(self, message: t.Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            self.over.set()
+
+
+async def test_the_shutdown_closes(app: Flask, seen: list[t.Any]) -> None:
+    waiting = anyio.Event()
+    codes: list[t.Any] = []
+
+    @app.websocket("/")
+    async def handler() -> None:
+        await websocket.accept()
+        waiting.set()
+        async for _ in websocket:
+            pass
+        codes.append(websocket.close_code)
+
+    server = Server()
+    async with app.async_client(), anyio.create_task_group() as group:
+        group.start_soon(app, socket_scope("/"), *server.ends)
+        await waiting.wait()
+        app.shutdown_event.set()
+    assert server.sent[-1] == {
+        "type": "websocket.close",
+        "code": 1012,
+        "reason": "Service Restart",
+    }
+    assert codes == [1012]
+    assert seen[-1] == ("teardown app", None)
+
+
+async def test_the_shutdown_denies_what_is_not_accepted(app: Flask) -> None:
+    @app.websocket("/")
+    async def handler() -> None:
+        app.shutdown_event.set()
+        while websocket.state.value == "connecting":
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(WebSocketDisconnect):
+            await websocket.accept()
+
+    async with app.async_client():
+        assert answer(await play(app, "/"))[0] == 503
+
+
+async def test_a_websocket_that_comes_when_it_is_over(app: Flask) -> None:
+    @app.websocket("/")
+    async def handler() -> None:
+        async for _ in websocket:
+            pass
+        assert websocket.close_code == 1012
+
+    async with app.async_client():
+        app.shutdown_event.set()
+        server = Server(*[text("x")] * 50)
+        await app(socket_scope("/"), *server.ends)
+    assert server.sent[-1]["code"] == 1012
+
+
 # In threads
 
 
@@ -685,18 +760,15 @@ async def test_a_sync_handler_closes_and_rejects(app: Flask) -> None:
 async def test_where_no_thread_is_to_be_had(app: Flask) -> None:
     """A thread that waits for its client is not at work, but it is one of those that are kept."""
     app.config.update(SYNC_WORKERS=1, SYNC_QUEUE_LIMIT=1)
-    inside = anyio.Event()
 
     @app.websocket("/")
     def handler() -> None:
-        websocket.accept()
-        anyio.from_thread.run_sync(inside.set)
         websocket.receive()
 
     async with app.async_client(), anyio.create_task_group() as group:
         group.start_soon(play, app, "/")
-        await inside.wait()
-        await anyio.wait_all_tasks_blocked()
+        while app.sync_metrics.held == 0:
+            await anyio.lowlevel.checkpoint()
         status, headers, _ = answer(await play(app, "/"))
         assert status == 503
         assert b"retry-after" in headers

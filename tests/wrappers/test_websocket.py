@@ -10,8 +10,8 @@ import pytest
 
 from asyncflask import Flask, WebSocketDisconnect, websocket
 from asyncflask.exceptions import InvalidMessage
-from asyncflask.wrappers import websocket as module
 
+from ..clock import Clock
 from ..sockets import Client, binary, leave, play, socket_scope, text
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
@@ -322,36 +322,6 @@ async def test_the_size_of_messages(message: t.Any, fits: bool) -> None:
     assert client.sent[-1]["code"] == (1000 if fits else 1009)
 
 
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.slept = 100.0, 0.0
-        monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(module.anyio, "sleep", self.sleep)
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.slept += seconds
-
-
-async def test_the_rate_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
-    pace = module.Pace(10)
-    for _ in range(10):
-        await pace.wait()
-    assert clock.slept == 0  # a second's worth at once
-    for _ in range(20):
-        await pace.wait()
-    assert clock.slept == pytest.approx(2.0)
-    clock.now += 60
-    for _ in range(10):
-        await pace.wait()
-    assert clock.slept == pytest.approx(2.0)  # idle time is not saved up beyond a second
-    await pace.wait()
-    assert clock.slept == pytest.approx(2.1)
-
-
 async def test_a_client_is_held_to_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     app = Flask("socket")
@@ -532,6 +502,28 @@ async def test_what_the_block_raises_comes_out_as_it_is(error: Exception) -> Non
 
     await served(handler)
     assert seen == [error]
+
+
+async def test_a_block_that_never_receives_ends_with_its_client() -> None:
+    source = Source(*["x"] * 5)
+    seen: list[int] = []
+
+    async def handler() -> None:
+        await websocket.accept()
+        client.lost = True
+        try:
+            async with websocket.sending(source):
+                await anyio.sleep_forever()
+        except WebSocketDisconnect as error:
+            seen.append(error.code)
+            raise
+
+    client = Client(leave(4999))
+    app = Flask("socket")
+    app.add_websocket("/", view_func=handler, endpoint="handler")
+    await app(socket_scope("/"), *client.ends)
+    assert seen == [4999]
+    assert source.closed == 1
 
 
 async def test_a_source_meets_a_client_that_left() -> None:
