@@ -47,6 +47,7 @@ if t.TYPE_CHECKING:
     from .signals import appcontext_pushed as appcontext_pushed
     from .signals import appcontext_tearing_down as appcontext_tearing_down
     from .signals import before_render_template as before_render_template
+    from .signals import got_background_exception as got_background_exception
     from .signals import got_request_exception as got_request_exception
     from .signals import got_websocket_exception as got_websocket_exception
     from .signals import message_flashed as message_flashed
@@ -92,9 +93,10 @@ _NAMES = {
     "json": "jsonify",
     "signals": (
         "appcontext_popped appcontext_pushed appcontext_tearing_down"
-        " before_render_template got_request_exception got_websocket_exception message_flashed"
-        " request_finished request_started request_tearing_down template_rendered"
-        " websocket_finished websocket_started websocket_tearing_down"
+        " before_render_template got_background_exception got_request_exception"
+        " got_websocket_exception message_flashed request_finished request_started"
+        " request_tearing_down template_rendered websocket_finished websocket_started"
+        " websocket_tearing_down"
     ),
     "sse": "EventSourceResponse ServerSentEvent",
     "templating": (

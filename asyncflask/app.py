@@ -11,7 +11,20 @@ from functools import partial
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
 
-from . import _current, asgi, budgets, cli, deciding, defaults, mounts, pools, serving, workers
+from . import (
+    _current,
+    asgi,
+    budgets,
+    cli,
+    deciding,
+    defaults,
+    lifecycle,
+    mounts,
+    pools,
+    serving,
+    workers,
+)
+from . import typing as ft
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -19,7 +32,6 @@ from .helpers import get_flashed_messages, send_from_directory
 from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .shutdown import Shutdown
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
 from .wrappers import Request, Response, Websocket
@@ -31,7 +43,7 @@ if t.TYPE_CHECKING:
 _unset: t.Any = object()
 
 
-class Flask(deciding.Deciding, metaclass=AppType):
+class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -47,6 +59,8 @@ class Flask(deciding.Deciding, metaclass=AppType):
     :param instance_path: an absolute path for what belongs to this installation.
     :param instance_relative_config: resolve configuration files against `instance_path`.
     :param root_path: the app's own path, where it cannot be found by `import_name`.
+    :param lifespan: takes the app and returns an async context manager, which is entered before
+        the app is served and left afterwards; what it yields becomes `state`.
     """
 
     default_config = ImmutableDict({**defaults.FLASK, **defaults.OWN})
@@ -75,6 +89,8 @@ class Flask(deciding.Deciding, metaclass=AppType):
         instance_path: str | None = None,
         instance_relative_config: bool = False,
         root_path: str | None = None,
+        *,
+        lifespan: ft.LifespanCallable | None = None,
     ) -> None:
         super().__init__(
             import_name=import_name,
@@ -90,7 +106,7 @@ class Flask(deciding.Deciding, metaclass=AppType):
         )
         apps.add(self)
         self._budgets = budgets.Budgets()
-        self._shutdown = Shutdown()
+        self._begin_life(lifespan)
         self.cli = cli.AppGroup()
         self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
@@ -130,14 +146,6 @@ class Flask(deciding.Deciding, metaclass=AppType):
         """
         lane = workers.current()
         return self._pool().metrics if lane is None else lane.pool.metrics
-
-    @property
-    def shutdown_event(self) -> Shutdown:
-        """Set when the app begins to shut down: ``await app.shutdown_event.wait()``.
-
-        Also in sync code: ``app.shutdown_event.is_set()``.
-        """
-        return self._shutdown
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return how many seconds a browser may keep a file without asking again.

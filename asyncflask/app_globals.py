@@ -1,4 +1,4 @@
-"""What is behind `g`."""
+"""Namespaces: what is behind `g`, and the states of an app and of a request."""
 
 from __future__ import annotations
 
@@ -46,3 +46,17 @@ class _AppCtxGlobals:
     def __repr__(self) -> str:
         ctx = _current.app_context()
         return object.__repr__(self) if ctx is None else f"<flask.g of {ctx.app.name!r}>"
+
+
+class State(_AppCtxGlobals):
+    """A namespace for what an app, or one request, has at hand: ``app.state``, ``request.state``.
+
+    :param values: the dict that is behind it; others who hold it see what is set here.
+    """
+
+    def __init__(self, values: dict[str, t.Any] | None = None) -> None:
+        if values is not None:
+            self.__dict__ = values
+
+    def __repr__(self) -> str:
+        return f"<State {sorted(vars(self))}>"

@@ -13,8 +13,10 @@ from .pools import Pool
 from .workers import prepare_thread
 
 #: What threads are for, with the setting that says how many. A view that is slow, or waits for
-#: what another request holds, never keeps a file or a teardown function from its turn.
+#: what another request holds, never keeps a file or a teardown function from its turn; nor does a
+#: background task keep a view from its own.
 HANDLERS, FILES, TEARDOWN = "SYNC_WORKERS", "FILE_WORKERS", "TEARDOWN_WORKERS"
+BACKGROUND = "BACKGROUND_WORKERS"
 
 
 class Budgets:

@@ -48,6 +48,19 @@ OWN: t.Final[dict[str, t.Any]] = {
     # which needed no thread before. Both are short work; so many keep a disk busy.
     "FILE_WORKERS": 10,
     "TEARDOWN_WORKERS": 10,
+    # Threads that run background tasks which are plain functions. A few such tasks work at any
+    # time; more than that, and they take the processor from the requests.
+    "BACKGROUND_WORKERS": 10,
+    # Background tasks there may be at a time; beyond it, who adds one gets a 503. Each takes some
+    # kilobytes, so that a client which starts one with each request fills no memory.
+    "BACKGROUND_TASK_LIMIT": 10_000,
+    # Seconds that background tasks get to finish when the app shuts down. Quart's figure; with the
+    # requests' own time before it, as long as most supervisors wait before they kill.
+    "BACKGROUND_TASK_SHUTDOWN_TIMEOUT": 5.0,
+    # Seconds before a task is run again that has failed, doubled with each failure up to the
+    # second figure: what it needs (a database, a broker) is back in a second or in minutes.
+    "BACKGROUND_RESTART_DELAY": 1.0,
+    "BACKGROUND_RESTART_MAX_DELAY": 60.0,
     # In debug mode, answer an unhandled exception with a page that shows source and locals. Off
     # with `asyncflask run --no-debugger` and `app.run(use_debugger=False)`.
     "DEBUG_PAGES": True,

@@ -177,6 +177,15 @@ class Interrupt:
         return isinstance(error, asyncio.CancelledError)
 
 
+def is_being_cancelled() -> bool:
+    """Whether a cancellation that was raised here was meant for the task that runs here.
+
+    On asyncio, anybody may raise one; whoever awaits a task that was cancelled gets one, too.
+    """
+    task = None if _on_trio() else asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 def _on_trio() -> bool:
     try:
         asyncio.get_running_loop()

@@ -57,13 +57,17 @@ class _Background:
         self.pool, self.thread = Pool(Loop(), prepare=workers.prepare_thread), threading.get_ident()
         self._starting.release()
         await self._over.wait()
+        for drain in [*_drains]:
+            await drain()
 
     def end(self) -> None:
-        """Cancel what still runs, and wait for the end of the loop."""
+        """Await what is to be awaited, cancel what still runs, and wait for the end of the loop."""
         self._loop.call_soon_threadsafe(self._over.set)
-        self._running.acquire(timeout=END_SECONDS)
+        self._running.acquire(timeout=END_SECONDS + sum(_drains.values()))
 
 
+#: What is awaited on each loop before its tasks are cancelled, and how many seconds that may take.
+_drains: dict[t.Callable[[], t.Awaitable[None]], float] = {}
 _backgrounds: list[_Background] = []
 _abandoned: list[_Background] = []
 _lock = threading.Lock()
@@ -83,6 +87,14 @@ def background_pool() -> Pool:
             _backgrounds.append(_Background())
             greenlets.before_joins(_end_all)
         return _backgrounds[depth].pool
+
+
+def at_end(drain: t.Callable[[], t.Awaitable[None]], seconds: float) -> None:
+    """Await `drain` on each of the process's own loops before what is left there is cancelled.
+
+    :param seconds: how long the end of the process is to wait for it.
+    """
+    _drains[drain] = seconds
 
 
 def _end_all() -> None:

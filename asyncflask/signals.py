@@ -14,6 +14,7 @@ __all__ = [
     "appcontext_pushed",
     "appcontext_tearing_down",
     "before_render_template",
+    "got_background_exception",
     "got_request_exception",
     "got_websocket_exception",
     "message_flashed",
@@ -37,6 +38,8 @@ request_finished = _signals.signal("request-finished")
 request_tearing_down = _signals.signal("request-tearing-down")
 #: An unhandled exception, as ``exception``, is about to become a 500 response.
 got_request_exception = _signals.signal("got-request-exception")
+#: A background task raised, as ``exception``.
+got_background_exception = _signals.signal("got-background-exception")
 
 #: A websocket's handshake is about to be handled; nothing of the app has run for it yet.
 websocket_started = _signals.signal("websocket-started")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import (
     AsyncIterable,
+    AsyncIterator,
     Awaitable,
     Callable,
     Iterator,
@@ -16,6 +17,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from contextlib import AbstractAsyncContextManager
 from wsgiref.types import WSGIApplication
 
 from werkzeug.datastructures import Headers
@@ -75,6 +77,17 @@ BeforeRequestCallable: t.TypeAlias = (
 ShellContextProcessorCallable: t.TypeAlias = (
     Callable[[], dict[str, t.Any]] | Callable[[], Awaitable[dict[str, t.Any]]]
 )
+#: What runs before or after the app is served.
+ServingCallable: t.TypeAlias = Callable[[], t.Any] | Callable[[], Awaitable[t.Any]]
+#: What runs around that time; it may yield a mapping for `app.state` and `request.state`.
+WhileServingCallable: t.TypeAlias = (
+    Callable[[], AsyncIterator[Mapping[str, t.Any] | None]]
+    | Callable[[], Iterator[Mapping[str, t.Any] | None]]
+)
+#: The lifespan of an app as one context manager, as Starlette has it.
+LifespanCallable: t.TypeAlias = Callable[
+    [t.Any], AbstractAsyncContextManager[Mapping[str, t.Any] | None]
+]
 TeardownCallable: t.TypeAlias = (
     Callable[[BaseException | None], None] | Callable[[BaseException | None], Awaitable[None]]
 )

@@ -12,6 +12,7 @@ from asyncflask.signals import Namespace
 
 #: Those that Flask has no use for.
 OWN = {
+    "got_background_exception",
     "got_websocket_exception",
     "websocket_finished",
     "websocket_started",
@@ -21,7 +22,8 @@ NAMES = [name for name in signals.__all__ if name not in {"Namespace", "Signal",
 
 
 def test_all() -> None:
-    assert sorted(OWN) == [name for name in signals.__all__ if name in OWN]
+    assert {name for name in signals.__all__ if name in OWN} == OWN
+    assert signals.__all__ == sorted(signals.__all__)
     assert [name for name in signals.__all__ if name not in OWN] == [
         "Namespace",
         "Signal",

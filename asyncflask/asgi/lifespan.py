@@ -1,8 +1,9 @@
 """The lifespan of an app in one server process: what is entered at start-up, left at shutdown.
 
 It is a list of async context managers, entered in order and left in reverse: the worker threads,
-then the lifespan of each mounted ASGI app. The apps run in tasks of one group, which belongs to the
-server's call of the app: when that is cancelled, so are they, and nothing outlives it.
+the app's hooks, its background tasks, then the lifespan of each mounted ASGI app. The apps run in
+tasks of one group, which belongs to the server's call of the app: when that is cancelled, so are
+they, and nothing outlives it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from ..hosting import Hosting, LifespanError
 from ..mounts import STATES, Mount
+from .hooks import Hooks
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -31,11 +33,12 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> Non
     :raises Exception: what made either fail, after the server has been told of it.
     """
     stage = "startup"
-    error: Exception | None = None
+    error: Exception | SystemExit | None = None
     async with anyio.create_task_group() as group:
         try:
             async with AsyncExitStack() as entered:
                 entered.enter_context(app._shutdown.serving())
+                app._was_started = True
                 await receive()
                 for part in _parts(app, scope, group):
                     await entered.enter_async_context(part)
@@ -43,26 +46,35 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> Non
                 stage = "shutdown"
                 await receive()
                 app._shutdown.begin()
-        except Exception as raised:  # NOTE: raised below, so that no group wraps it
+        except (Exception, SystemExit) as raised:  # NOTE: raised below: no group wraps it
             error = raised
         group.cancel_scope.cancel()
     # The last word to the server, which may end the process when it has heard it.
     if error is None:
         await send({"type": "lifespan.shutdown.complete"})
     else:
+        if not isinstance(error, LifespanError):  # which has no traceback that would tell more
+            app.logger.error(f"The app's {stage} failed.", exc_info=error)
         await send({"type": f"lifespan.{stage}.failed", "message": _told(error)})
         raise error
 
 
 def _told(error: BaseException) -> str:
     """Return what failed, first things first: every part is left, whichever failed before."""
-    lines = []
+    paragraphs = []
     seen: BaseException | None = error
     while seen is not None:
-        kind = "" if isinstance(seen, LifespanError) else f"{type(seen).__name__}: "
-        lines.append(f"{kind}{seen}")
+        paragraphs.append("\n".join(_lines(seen)))
         seen = seen.__context__ if isinstance(seen.__context__, LifespanError) else None
-    return "\n".join(reversed(lines))
+    return "\n".join(reversed(paragraphs))
+
+
+def _lines(error: BaseException) -> t.Iterator[str]:
+    kind = "" if isinstance(error, LifespanError) else f"{type(error).__name__}: "
+    yield f"{kind}{error}"
+    yield from getattr(error, "__notes__", ())
+    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _lines(one)
 
 
 def _parts(
@@ -70,6 +82,9 @@ def _parts(
 ) -> t.Iterator[AbstractAsyncContextManager[t.Any]]:
     """Yield what the app's lifespan consists of, in the order of starting."""
     yield _threads(app)
+    yield app._background.open()
+    yield Hooks(app, scope.get("state"))
+    yield app._background.serving()
     if app._mounts is not None:
         yield from _mounted(app, scope.get("state"), group)
 

@@ -78,6 +78,7 @@ async def full_dispatch(
     app = ctx.app
     if not app._got_first_request:
         app._got_first_request = True
+        app._expect_to_be_served()
     try:
         if dispatched is not None:
             value = dispatched()

@@ -101,9 +101,11 @@ async def _all(parts: Parts) -> None:
     raise_collected(failed)
 
 
-def raise_collected(failed: list[BaseException]) -> None:
+def raise_collected(
+    failed: list[BaseException], message: str = "Several teardown functions failed."
+) -> None:
     """Raise what the callbacks raised: one as it is, several as a group."""
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        raise BaseExceptionGroup("Several teardown functions failed.", failed)
+        raise BaseExceptionGroup(message, failed)

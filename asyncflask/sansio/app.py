@@ -22,6 +22,7 @@ from .scaffold import Scaffold as Scaffold
 from .scaffold import T_teardown as T_teardown
 from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
 from .scaffold import find_package, setupmethod
+from .serving import ServingRegistry
 from .templates import T_template_filter as T_template_filter
 from .templates import T_template_global as T_template_global
 from .templates import T_template_test as T_template_test
@@ -45,7 +46,7 @@ def _script_name() -> str:
     return "__main__" if script is None else os.path.splitext(os.path.basename(script))[0]
 
 
-class App(URLRegistry, TemplateRegistry, ErrorPolicy):
+class App(URLRegistry, TemplateRegistry, ServingRegistry, ErrorPolicy):
     """The central object: it knows the views, the URL rules, the templates and the settings.
 
     This is `Flask` without the parts that handle requests.
@@ -128,6 +129,9 @@ class App(URLRegistry, TemplateRegistry, ErrorPolicy):
         self.subdomain_matching = subdomain_matching
 
         self.url_build_error_handlers: list[URLBuildErrorHandler] = []
+        self.before_serving_funcs: list[ft.ServingCallable] = []
+        self.after_serving_funcs: list[ft.ServingCallable] = []
+        self.while_serving_gens: list[ft.WhileServingCallable] = []
         #: Run when a context of the app ends, in reverse order.
         self.teardown_appcontext_funcs: list[ft.TeardownCallable] = []
         #: Add variables to the shell.

@@ -39,6 +39,7 @@ from .scaffold import (
     setupmethod,
 )
 from .scaffold import _endpoint_from_view_func as _endpoint_from_view_func
+from .serving import T_after_serving, T_before_serving, T_while_serving, check_generator
 from .templates import T_template_filter, T_template_global, T_template_test
 from .websockets import T_after_websocket, T_before_websocket
 
@@ -301,6 +302,25 @@ class Blueprint(Registrable):
     def teardown_app_websocket(self, f: T_teardown) -> T_teardown:
         """`teardown_websocket` for all websockets of the app."""
         self._append(lambda app: app.teardown_websocket_funcs, f)
+        return f
+
+    @setupmethod
+    def before_app_serving(self, f: T_before_serving) -> T_before_serving:
+        """`App.before_serving` for the app that the blueprint is registered on."""
+        self.record_once(lambda state: state.app.before_serving_funcs.append(f))
+        return f
+
+    @setupmethod
+    def after_app_serving(self, f: T_after_serving) -> T_after_serving:
+        """`App.after_serving` for the app that the blueprint is registered on."""
+        self.record_once(lambda state: state.app.after_serving_funcs.append(f))
+        return f
+
+    @setupmethod
+    def while_app_serving(self, f: T_while_serving) -> T_while_serving:
+        """`App.while_serving` for the app that the blueprint is registered on."""
+        check_generator(f)
+        self.record_once(lambda state: state.app.while_serving_gens.append(f))
         return f
 
     @setupmethod

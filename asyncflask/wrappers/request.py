@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request as RequestBase
 from werkzeug.wsgi import get_path_info
 
 from .. import _current, json
+from ..app_globals import State
 from ..bodies import CHUNK_BYTES, Body
 from ..debughelpers import attach_enctype_error_multidict
 from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
@@ -132,6 +133,21 @@ class Request(RequestBase):
         self = cls.__new__(cls)
         self.scope, self._body = scope, body
         return self
+
+    @cached_property
+    def state(self) -> State:
+        """A namespace of this request's own; it begins with what the app's lifespan has yielded.
+
+        It is the ``state`` of the ASGI scope, which middleware may read and write. Where the
+        server has none, it begins with a copy of `Flask.state`.
+        """
+        scope: Scope = {} if self.scope is None else self.scope
+        values = scope.get("state")
+        if type(values) is not dict:
+            ctx = _current.app_context()
+            values = dict(values or () if ctx is None or values else vars(ctx.app.state))
+            scope["state"] = values
+        return State(values)
 
     @cached_property
     def notable(self) -> dict[bytes, list[bytes]]:
