@@ -35,6 +35,7 @@ from .rounds import Bound, Cell, Found, Key, measure
 from .server import Server, ServerError, serving, uvicorn
 
 BARE, OURS, STARLETTE, QUART = "bare ASGI", "asyncflask", "Starlette", "Quart"
+PEERS = (STARLETTE, QUART)
 FACTORIES = {BARE: "bare", OURS: "asyncflask", STARLETTE: "starlette", QUART: "quart"}
 
 WORK = {"echo": "WebSocket echo", "events": "SSE fan-out"}
@@ -67,9 +68,13 @@ def command(name: str) -> list[str]:
 def bounds(part: str) -> list[Bound]:
     """Return what must hold: ahead of both."""
     return [
-        Bound(f"{part}, {work}: asyncflask / best peer", (work, OURS), both, 1.0)
+        Bound(
+            f"{part}, {work}: asyncflask / best peer",
+            (work, OURS),
+            [(work, name) for name in PEERS],
+            1.0,
+        )
         for work in WORK.values()
-        for both in ([(work, STARLETTE), (work, QUART)],)
     ]
 
 
