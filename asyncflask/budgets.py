@@ -53,7 +53,9 @@ class Budgets:
         """End the threads of the running loop's pools."""
         here = running()
         for key in [key for key in self._pools if key[0] is here]:
-            await anyio.to_thread.run_sync(self._pools.pop(key).close)
+            pool = self._pools.pop(key)
+            await anyio.to_thread.run_sync(pool.close)
+            pool.give_up()
 
 
 _all: weakref.WeakSet[Budgets] = weakref.WeakSet()

@@ -33,9 +33,10 @@ ALONE = 32
 #: Seconds after which a client that was told 503 may try again. A full queue drains in about that.
 RETRY_SECONDS = 1
 
-#: Seconds that `Pool.close` waits for threads that are still at work. They are daemons: what hangs
-#: longer ends with the process. No figure stands behind it but that users wait for a shutdown.
-JOIN_SECONDS = 10.0
+#: Seconds that `Pool.close` waits for threads that are still at work. By then the server has given
+#: requests its own time to finish, and cancelled the rest. They are daemons: what hangs longer ends
+#: with the process.
+JOIN_SECONDS = 0.5
 
 
 class Metrics(t.NamedTuple):
@@ -67,6 +68,13 @@ class Work(t.Protocol):
         """Do it; raises nothing."""
 
 
+class Overdue(t.Protocol):
+    """Work that was cancelled and goes on."""
+
+    def abandon(self) -> None:
+        """Let nobody wait for it any more."""
+
+
 class Pool:
     """The worker threads of one event loop.
 
@@ -89,6 +97,8 @@ class Pool:
         self._prepare = prepare
         self.rejected = 0
         self.closed = False
+        self.overdue: dict[Overdue, None] = {}
+        self.given_up = False  # the threads that are left are not waited for
         self._queue: deque[Work] = deque()
         self._idle: list[Wakeup] = []
         self._threads: set[threading.Thread] = set()
@@ -279,3 +289,9 @@ class Pool:
         deadline = time.monotonic() + JOIN_SECONDS
         for thread in [*self._threads]:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def give_up(self) -> None:
+        """Let nobody wait for the threads that have not ended when it was closed; on the loop."""
+        self.given_up = bool(self._threads)
+        for work in [*self.overdue] if self.given_up else ():
+            work.abandon()

@@ -11,6 +11,7 @@ import click
 from . import cli
 from .cli.children import is_child
 from .cli.listener import ServerError
+from .cli.server import GRACEFUL_SHUTDOWN
 from .cli.server import serve as serve
 from .config import get_debug_flag, get_load_dotenv
 
@@ -29,6 +30,8 @@ WITHOUT_EFFECT = frozenset(
 FOLLOWED = frozenset(
     {"exclude_patterns", "extra_files", "processes", "ssl_context", "use_debugger", "use_reloader"}
 )
+#: What only ours takes.
+OWN = frozenset({"shutdown_timeout"})
 
 
 def run_app(
@@ -50,7 +53,8 @@ def run_app(
     :param options: those of `werkzeug.serving.run_simple`: ``use_reloader`` (by default in debug
         mode), ``use_debugger`` (error pages for developers, by default in debug mode),
         ``extra_files``, ``exclude_patterns``, ``processes`` (a number of workers) and
-        ``ssl_context`` are followed; the others, except ``static_files``, are accepted and have
+        ``ssl_context`` are followed; so is ``shutdown_timeout``, the seconds that requests get to
+        finish when the server stops. The others, except ``static_files``, are accepted and have
         no effect.
     :raises TypeError: if an option is not known.
     """
@@ -96,7 +100,7 @@ def _run(app: t.Any, host: str, port: int, options: dict[str, t.Any]) -> None:
         defaults = {"use_reloader": app.debug, "use_debugger": app.debug, "threaded": True}
         run_simple(host, port, app, **{**defaults, **options})
         return
-    if unknown := sorted(options.keys() - WITHOUT_EFFECT - FOLLOWED):
+    if unknown := sorted(options.keys() - WITHOUT_EFFECT - FOLLOWED - OWN):
         raise TypeError(
             f"app.run() does not know {', '.join(map(repr, unknown))}. It serves with uvicorn: for"
             " what the options here do not cover, run uvicorn yourself with the app's import path."
@@ -114,4 +118,5 @@ def _run(app: t.Any, host: str, port: int, options: dict[str, t.Any]) -> None:
         cert=options.get("ssl_context"),
         extra_files=options.get("extra_files") or (),
         exclude_patterns=options.get("exclude_patterns") or (),
+        shutdown_timeout=options.get("shutdown_timeout", GRACEFUL_SHUTDOWN),
     )

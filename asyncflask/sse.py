@@ -18,11 +18,10 @@ import anyio
 from werkzeug.datastructures import Headers
 
 from . import json
+from .encoders import encoded
 from .handover import AsyncBody
 from .keepalive import KeepAlive
-from .streams import close_both
 from .wrappers import Response
-from .wrappers.response import EncodedItems
 
 #: Seconds of silence before a comment is sent. Proxies cut connections that are silent for 30 to
 #: 60 seconds; the HTML standard (section 9.2.7) recommends 15 or so.
@@ -153,29 +152,6 @@ def encode(item: t.Any) -> bytes:
     return event.encode()
 
 
-class _Encoded(Iterator[bytes]):
-    """The events of an iterable, as they are sent."""
-
-    def __init__(self, source: Iterable[t.Any]) -> None:
-        self._source = source
-        self._steps: Iterator[t.Any] | None = None
-        self._closed = False
-
-    def __next__(self) -> bytes:
-        if self._closed:
-            raise StopIteration
-        if self._steps is None:
-            self._steps = iter(self._source)
-        return encode(next(self._steps))
-
-    def close(self) -> None:
-        """Close the iterable, once."""
-        if self._closed:
-            return
-        self._closed = True
-        close_both(self._steps, self._source)
-
-
 class EventSourceResponse(Response):
     """A response that sends events as they happen.
 
@@ -218,7 +194,7 @@ class EventSourceResponse(Response):
         complete = Headers(headers)
         for name, value in _HEADERS:
             complete.setdefault(name, value)
-        super().__init__(_encoded(events), status, complete)
+        super().__init__(encoded(events, encode, "EventSourceResponse", "events"), status, complete)
         if ping is not None:
             self.keep_alive = ping, PING
 
@@ -256,18 +232,3 @@ class _PingedBody(AsyncBody):
     async def put(self, chunk: bytes) -> None:
         """Hand a chunk over."""
         await self._beat.send(chunk)
-
-
-def _encoded(events: t.Any) -> t.Any:
-    if hasattr(events, "__aiter__"):
-        return EncodedItems(events, encode)
-    if hasattr(events, "__iter__") and not isinstance(events, (str, bytes, bytearray, Mapping)):
-        return _Encoded(events)
-    hint = "Call the generator function" if callable(events) else "Put what it is into a list"
-    if hasattr(events, "__await__"):
-        getattr(events, "close", str)()
-        hint = "Await the coroutine first, or have its function yield"
-    raise TypeError(
-        "EventSourceResponse needs an iterable or async iterable of events, not"
-        f" {type(events).__name__}. {hint}."
-    )

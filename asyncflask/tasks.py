@@ -54,7 +54,6 @@ class BackgroundTask:
         self.ended: anyio.Event | None = None  # set at its end, if anybody waits for that
         self._cancel: Callable[[], t.Any] | None = None
         self._job: workers.Job | None = None  # its function, while a thread runs it
-        self._block: Outside | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}: {self.status}>"
@@ -84,15 +83,13 @@ class BackgroundTask:
 
     def abandon(self) -> None:
         """Wait no longer for the thread that runs its function; on its loop."""
-        if self._job is not None and self._block is not None:
-            self._block.is_abandoned = True
-            self._job.error = LoopCancelled("Nobody waits any more for what this code does.")
-            self._job.settle()
+        if self._job is not None:
+            self._job.abandon()
 
     def _end(
         self, done: Callable[[BackgroundTask], None], result: t.Any, error: BaseException | None
     ) -> None:
-        self.status, self._block = "ended", None
+        self.status = "ended"
         if error is not None and not self.dropped:  # its event loop ends, and with it all its tasks
             self._app.logger.error(f"The background task {self.name!r} was dropped: {error}")
         if self.ended is not None:
@@ -117,7 +114,7 @@ class BackgroundTask:
                 )
             self.status = "pausing"
             await anyio.sleep(delay)
-            delay = min(2 * delay, longest)
+            delay = min(2 * delay, longest) if failed else first
             self.restarts += 1
             self.status = "running"
 
@@ -126,7 +123,7 @@ class BackgroundTask:
 
     async def _run_once(self) -> bool:
         """Run the function in a context of the app; return whether it has failed."""
-        block = self._block = Outside(self._app, budgets.BACKGROUND)
+        block = Outside(self._app, budgets.BACKGROUND)
         failed = False
         try:
             async with block as driver:

@@ -74,6 +74,8 @@ class Job:
         lane = self.lane
         if lane._pending is self:
             lane._pending = None
+        if lane.pool.overdue:
+            lane.pool.overdue.pop(self, None)
         waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -96,22 +98,42 @@ class Job:
 
     async def end(self) -> None:
         """Wait for the end of the call, through cancellation, which is raised afterwards."""
-        self.waiter = self.lane.pool.loop.waiter()
+        lane = self.lane
+        if lane.interrupted:
+            lane.pool.overdue[self] = None
+            if lane.abandoned:
+                self.abandon()
+                return
+        self.waiter = lane.pool.loop.waiter()
         try:
             await self.waiter
         except anyio.get_cancelled_exc_class() as cancelled:
-            self.lane.interrupt(self)
+            lane.interrupt(self)
             await self._end_of_cancelled()
             raise cancelled from None
 
     async def _end_of_cancelled(self) -> None:
         """Wait until the call is over, however often it is cancelled."""
+        pool = self.lane.pool
         while not self.over:
-            self.waiter = self.lane.pool.loop.waiter()
+            pool.overdue[self] = None  # until it is settled
+            if pool.given_up:
+                self.abandon()
+                return
+            self.waiter = pool.loop.waiter()
             try:
                 await shielded(self.waiter)
             except anyio.get_cancelled_exc_class():
                 continue
+
+    def abandon(self) -> None:
+        """Let nobody wait for this any more, nor for what comes after it in its lane; on the loop.
+
+        A thread cannot be stopped, and one that hangs is not to keep a server from its end.
+        """
+        self.lane.abandoned = True
+        self.error = LoopCancelled("Nobody waits any more for what this code does.")
+        self.settle()
 
 
 class Call:
@@ -159,6 +181,7 @@ class Lane:
         "_jobs",
         "_pending",
         "_shielded",
+        "abandoned",
         "held",
         "interrupted",
         "pool",
@@ -167,7 +190,8 @@ class Lane:
     def __init__(self, pool: Pool, *, held: bool = False) -> None:
         self.pool = pool
         self.held = held
-        self.interrupted = False  # whether nobody waits for its work any more
+        self.interrupted = False  # whether nobody wants its work any more
+        self.abandoned = False  # whether nobody waits for its end either
         self._jobs: greenlets.Queue[t.Any] | None = None
         self._depth = 0
         self._cancel: t.Callable[[], t.Any] | None = None
@@ -179,7 +203,12 @@ class Lane:
         self.held = True
 
     def start(self, func: t.Callable[..., t.Any], *args: t.Any) -> Job:
-        """Have ``func(*args)`` called in the lane's thread, in a copy of this context."""
+        """Have ``func(*args)`` called in the lane's thread, in a copy of this context.
+
+        :raises LoopCancelled: if the thread hangs, and nobody waits for it any more.
+        """
+        if self.abandoned:
+            raise LoopCancelled("What this code would wait for hangs in a thread.")
         job = Job(self, func, args, copy_context())
         if self._jobs is not None:
             self._jobs.put(job)
@@ -306,6 +335,10 @@ class Lane:
         elif not self._shielded:
             self._cancel()
 
+    def resume(self) -> None:
+        """Let the next waits be; called in the thread, when the interrupted work is over."""
+        self.interrupted, self._pending = False, None
+
     def shield(self, shielded: bool = True) -> bool:
         """Let nothing be interrupted from here on: the request is being torn down.
 
@@ -350,8 +383,16 @@ def detached_context() -> Context:
 
 
 def _detach() -> None:
-    _awaited.set(None)
+    leave_lane()
     _current.context.set(None)
+
+
+def leave_lane() -> None:
+    """Say that nobody waits for what this coroutine does and starts: its sync code runs elsewhere.
+
+    For a coroutine that starts what outlives the call which some thread waits for.
+    """
+    _awaited.set(None)
 
 
 def prepare_thread() -> None:

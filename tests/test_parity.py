@@ -28,6 +28,7 @@ import asyncflask
 
 #: What is not as in Flask, on purpose: a pattern for the fact, and the reason.
 ALLOWED = {
+    "*Flask(lifespan)": "keyword-only: what is entered before the app is served",
     "*.url_map_class": "a subclass of werkzeug's Map that tells our matcher of a change",
     "*.url_rule_class": "a subclass of werkzeug's Rule, for the same",
     "ctx.*Context(request)": "keyword-only: the context of a request that came over ASGI",

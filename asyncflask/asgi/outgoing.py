@@ -10,8 +10,9 @@ from time import monotonic
 
 from anyio.lowlevel import checkpoint
 
+from ..encoders import AsyncEncoded
 from ..keepalive import KeepAlive
-from ..wrappers.response import EncodedItems, encode
+from ..wrappers.response import encode
 from .arrivals import Message
 from .ends import StreamEnd
 from .isolation import starter
@@ -45,7 +46,7 @@ class Outgoing:
             return
         start, beat, turn = self._start, self.beat, monotonic()
         made: t.Callable[[t.Any], bytes] = encode
-        if isinstance(chunks, EncodedItems):
+        if isinstance(chunks, AsyncEncoded):
             made, chunks = chunks.encode, chunks.items()
         async for chunk in chunks:
             if end.gone or end.stopped:

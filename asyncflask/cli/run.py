@@ -13,7 +13,7 @@ from . import children
 from .locate import prepare_import
 from .params import CertParamType, SeparatedPathType, pair_with_key
 from .script import DEFAULT_APP_FILES, ScriptInfo, pass_script_info, split_path
-from .server import serve
+from .server import GRACEFUL_SHUTDOWN, serve
 from .tls import Certificate
 
 
@@ -79,6 +79,14 @@ def show_server_banner(debug: bool, app_import_path: str | None) -> None:
     help="Files that do not restart the server when they change: fnmatch patterns, separated by"
     f" {os.pathsep!r}.",
 )
+@click.option(
+    "--shutdown-timeout",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    default=GRACEFUL_SHUTDOWN,
+    show_default=True,
+    help="How long requests may take to finish when the server is told to stop.",
+)
 @pass_script_info
 def run_command(
     info: ScriptInfo,
@@ -91,6 +99,7 @@ def run_command(
     cert: Certificate,
     extra_files: list[str] | None,
     exclude_patterns: list[str] | None,
+    shutdown_timeout: int,
 ) -> None:
     """Run the app on uvicorn.
 
@@ -124,4 +133,5 @@ def run_command(
         cert=cert,
         extra_files=extra_files or (),
         exclude_patterns=exclude_patterns or (),
+        shutdown_timeout=shutdown_timeout,
     )

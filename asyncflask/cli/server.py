@@ -23,6 +23,8 @@ from .tls import Certificate, prepared
 GRACEFUL_SHUTDOWN = 30
 #: Seconds on top, for the lifespan's end, before a worker is killed.
 LIFESPAN_END = 10
+#: The exit status where the app's lifespan has failed to start: uvicorn's.
+STARTUP_FAILURE = 3
 
 
 def serve(
@@ -37,6 +39,7 @@ def serve(
     cert: Certificate = None,
     extra_files: Iterable[str] = (),
     exclude_patterns: Iterable[str] = (),
+    shutdown_timeout: int = GRACEFUL_SHUTDOWN,
 ) -> None:
     """Serve an app until a signal ends it.
 
@@ -53,6 +56,7 @@ def serve(
     :param cert: see `tls.Certificate`.
     :param extra_files: more files and directories for the reloader to watch.
     :param exclude_patterns: `fnmatch` patterns of paths that the reloader ignores.
+    :param shutdown_timeout: seconds that connections get to finish when it is told to stop.
     :raises ServerError: if the server cannot start.
     """
     if not children.is_child() and (reload or workers > 1):
@@ -61,7 +65,7 @@ def serve(
             fd = listener.sock.fileno()
             if reload:
                 sys.exit(Reloader(fd, extra_files, exclude_patterns).run())
-            sys.exit(Supervisor(fd, workers, GRACEFUL_SHUTDOWN + LIFESPAN_END).run())
+            sys.exit(Supervisor(fd, workers, shutdown_timeout + LIFESPAN_END).run())
         finally:
             listener.close()
     app = load()
@@ -72,7 +76,7 @@ def serve(
             if children.is_first():
                 greet()
                 _announce(listener, "http" if ready is None else "https", debug, reload)
-            _run(app, listener, ready)
+            _run(app, listener, ready, shutdown_timeout)
     finally:
         listener.close()
 
@@ -99,7 +103,10 @@ def _announce(listener: Listener, scheme: str, debug: bool, reload: bool) -> Non
 
 
 def _run(
-    app: t.Any, listener: Listener, cert: ssl.SSLContext | tuple[str, str | None] | None
+    app: t.Any,
+    listener: Listener,
+    cert: ssl.SSLContext | tuple[str, str | None] | None,
+    shutdown_timeout: int,
 ) -> None:
     import uvicorn
 
@@ -120,7 +127,7 @@ def _run(
         proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
         ssl_certfile=certificate,
         ssl_keyfile=key,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN,
+        timeout_graceful_shutdown=shutdown_timeout,
         workers=1,  # else uvicorn asks WEB_CONCURRENCY, and cannot with a socket of ours
         # uvicorn buffers a message whole before the app sees it, 16 MiB by default.
         ws_max_size=app.config["WEBSOCKET_MAX_MESSAGE_SIZE"],
@@ -129,5 +136,8 @@ def _run(
     if isinstance(cert, ssl.SSLContext):
         config.load()
         config.ssl = cert
+    server = Server(config)
     with suppress(KeyboardInterrupt):  # the signal that uvicorn sends on
-        Server(config).run(sockets=[listener.sock])
+        server.run(sockets=[listener.sock])
+    if not server.started:  # older ones leave it to their caller to say that the app has not either
+        sys.exit(STARTUP_FAILURE)

@@ -24,9 +24,6 @@ class Outside:
     #: What the teardown functions are told of, where it does not leave the block.
     error: BaseException | None = None
 
-    #: Whether a thread is still at work for it, and is not waited for: it is not torn down.
-    is_abandoned = False
-
     _token: Token[t.Any]
 
     def __init__(self, app: t.Any, budget: str = budgets.HANDLERS) -> None:
@@ -47,8 +44,6 @@ class Outside:
     async def __aexit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> None:
         self.driver.shield(True)
         try:
-            if self.is_abandoned:
-                return
             with anyio.CancelScope(shield=True):
                 await self.app._end(self.ctx, self.driver, error or self.error)
         finally:

@@ -15,7 +15,7 @@ from asyncflask import Flask
 from asyncflask.asgi import outgoing
 from asyncflask.asgi.ends import StreamEnd
 from asyncflask.asgi.outgoing import Outgoing
-from asyncflask.wrappers.response import EncodedItems
+from asyncflask.encoders import AsyncEncoded
 
 pytestmark = pytest.mark.anyio
 
@@ -147,7 +147,7 @@ async def test_items_are_encoded_on_the_way_and_closed_once() -> None:
         finally:
             closed.append("closed")
 
-    made = EncodedItems(items(), lambda item: b"<%d>" % item)
+    made = AsyncEncoded(items(), lambda item: b"<%d>" % item)
     server = Server()
     sent, end = sender(server)
     await sent.send(made, end)
@@ -157,35 +157,10 @@ async def test_items_are_encoded_on_the_way_and_closed_once() -> None:
     assert closed == ["closed"]
 
 
-async def test_encoded_items_are_a_body_of_bytes() -> None:
-    made = EncodedItems(numbers(3), str.encode)
-    assert [piece async for piece in made] == [b"0", b"1", b"2"]
-
-
-async def test_encoded_items_close_their_source_where_it_stands() -> None:
-    closed: list[str] = []
-
-    class Source:
-        def __aiter__(self) -> t.Self:
-            return self
-
-        async def __anext__(self) -> str:
-            return "x"
-
-        async def aclose(self) -> None:
-            closed.append("closed")
-
-    made = EncodedItems(Source(), str.encode)
-    steps: t.Any = aiter(made)
-    assert await anext(steps) == b"x"
-    await steps.aclose()
-    assert closed == ["closed"]
+async def test_nothing_comes_of_items_that_were_closed() -> None:
+    made = AsyncEncoded(numbers(3), str.encode)
     await made.aclose()
-    assert closed == ["closed"]
-
-
-async def test_nothing_comes_from_items_that_were_closed() -> None:
-    made = EncodedItems(numbers(3), str.encode)
-    await made.aclose()
-    assert [item async for item in made.items()] == []
-    assert [piece async for piece in made] == []
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(made, end)
+    assert server.bodies == [b""]

@@ -18,7 +18,6 @@ import pytest
 
 from asyncflask import Flask, g, render_template_string, stream_with_context
 from asyncflask import request as current_request
-from asyncflask.pools import JOIN_SECONDS
 from asyncflask.templating import render_template_string_async
 
 from ..conftest import Live
@@ -378,7 +377,7 @@ def test_a_server_that_stops_ends_what_is_deep_down(
         running.work_on(6)
         began = time.monotonic()
         running.stop()
-        assert time.monotonic() - began < JOIN_SECONDS / 2
+        assert time.monotonic() - began < PATIENCE / 2
         for connection in connections:
             connection.socket.close()
     assert {*nest.reached} == {("teardown", DEPTH, True)}

@@ -12,7 +12,6 @@ import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from asyncflask import Flask
-from asyncflask.pools import JOIN_SECONDS
 
 from .server import PATIENCE, STACKS, HttpName, LoopName, serving
 from .wire import request
@@ -89,7 +88,7 @@ def test_what_waits_is_ended(loop: LoopName, http: HttpName, bridged: bool, path
         assert record.waiting.acquire(timeout=PATIENCE)
         began = time.monotonic()
         running.stop()
-        assert time.monotonic() - began < JOIN_SECONDS / 2
+        assert time.monotonic() - began < PATIENCE / 2
     assert record.ended == (["stream", "request"] if "stream" in path else ["request"])
 
 
