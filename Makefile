@@ -7,10 +7,11 @@ STAMP := $(VENV)/installed
 FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test scale check lint types layers format upstream conformance bench bench-sync bench-beside clean
+.PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
+	bench-sync bench-beside bench-realtime clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found."; exit 1; }
@@ -20,6 +21,10 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)  ## Serve the example blog on http://127.0.0.1:5000
 	cd examples/blog && $(abspath $(BIN))/asyncflask --app blog run
+
+browser:  ## Install Chromium, which tests the pages of the examples (Debian, Ubuntu; as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver
 
 test: $(STAMP)  ## Run the test suite
 	$(BIN)/python -m pytest $(ARGS)
@@ -63,6 +68,9 @@ bench-sync: $(STAMP)  ## Measure sync code and the blog, in process and through 
 
 bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 sync requests
 	$(BIN)/python -m benchmarks.beside $(ARGS)
+
+bench-realtime: $(STAMP)  ## Measure WebSockets and server-sent events beside the peers
+	$(BIN)/python -m benchmarks.realtime $(ARGS)
 
 clean:  ## Remove the environment and the caches
 	rm -rf $(VENV) .venv-peers .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

@@ -145,8 +145,9 @@ def encode(item: t.Any) -> bytes:
     :raises TypeError: if it is bytes.
     :raises ValueError: if it is None.
     """
-    if type(item) is str:  # PERF: 0.3 us, where an event that is made for it takes 1.3
-        return ("data: " + _split(item, "\ndata: ") + "\n\n").encode()
+    if type(item) is str:  # PERF: 0.2 us, where an event that is made for it takes 1.3
+        text = item if "\n" not in item and "\r" not in item else _split(item, "\ndata: ")
+        return f"data: {text}\n\n".encode()
     event = item if isinstance(item, ServerSentEvent) else ServerSentEvent(item)
     return event.encode()
 

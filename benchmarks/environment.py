@@ -20,6 +20,7 @@ SHARED = (
     "uvicorn",
     "uvloop",
     "httptools",
+    "websockets",
     "werkzeug",
     "jinja2",
     "markupsafe",

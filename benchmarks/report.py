@@ -8,6 +8,7 @@ import platform
 import statistics
 import time
 import typing as t
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import environment
@@ -41,11 +42,11 @@ def verdict(bound: Bound, found: Found) -> Verdict:
     return Verdict(bound.what + best, bound.ratios(found), bound.at_most)
 
 
-def table(title: str, found: Found) -> str:
+def table(title: str, found: Found, unit: str = "us per request") -> str:
     """Return the figures of one part, a line each, with their ratio to ours."""
     lines = [
         "",
-        f"| {title} | | us per request | rounds from - to | x asyncflask |",
+        f"| {title} | | {unit} | rounds from - to | x asyncflask |",
         "|---|---|---:|---:|---:|",
     ]
     works = [*dict.fromkeys(work for work, _ in found)]
@@ -92,8 +93,7 @@ def heading() -> str:
     )
 
 
-def as_json(found: dict[str, Found], verdicts: t.Iterable[Verdict]) -> str:
-    """Return everything that was measured, and where."""
+def _figures(found: Mapping[str, Found]) -> dict[str, dict[str, dict[str, t.Any]]]:
     figures: dict[str, dict[str, dict[str, t.Any]]] = {}
     for part, cells in found.items():
         for (work, name), values in cells.items():
@@ -103,12 +103,20 @@ def as_json(found: dict[str, Found], verdicts: t.Iterable[Verdict]) -> str:
                 "highest": round(max(values), 2),
                 "rounds": [round(value, 2) for value in values],
             }
+    return figures
+
+
+def as_json(results: Mapping[str, Mapping[str, Found]], verdicts: t.Iterable[Verdict]) -> str:
+    """Return everything that was measured, and where.
+
+    :param results: what was found in each part, by unit.
+    """
     facts = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "machine": machine(),
         "versions": environment.our_versions() | environment.peer_versions(),
-        "microseconds": figures,
+        **{unit: _figures(found) for unit, found in results.items()},
         "promises": [
             {
                 "what": each.what,

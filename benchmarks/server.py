@@ -82,20 +82,31 @@ class Server:
         :param connections: how many requests are under way at once.
         :raises ServerError: if an answer is wrong.
         """
-        options = {
-            "port": self.port,
-            "path": path,
-            "pid": self.pid,
-            "seconds": seconds,
-            "connections": connections,
-        }
-        command = [sys.executable, "-m", "benchmarks.load"]
+        seen = self.load(
+            "benchmarks.load", body, path=path, seconds=seconds, connections=connections
+        )
+        return seen["cpu"] / seen["answered"] * 1e6
+
+    def load(self, module: str, given: bytes = b"", **options: t.Any) -> dict[str, float]:
+        """Run a load generator, a process of its own, and return what it has seen.
+
+        :param module: the generator.
+        :param given: what it is given on its standard input.
+        :param options: those of its command line, without the port and the process.
+        :raises ServerError: if it fails, as when an answer is wrong.
+        """
+        options |= {"port": self.port, "pid": self.pid}
+        command = [sys.executable, "-m", module]
         command += [f"--{name}={value}" for name, value in options.items()]
-        done = subprocess.run(command, input=body, stdout=subprocess.PIPE, cwd=HOME, check=False)
+        done = subprocess.run(command, input=given, stdout=subprocess.PIPE, cwd=HOME, check=False)
         if done.returncode:
-            raise ServerError(f"{self.name} was not up to the load on {path}")
-        seen = json.loads(done.stdout)
-        return t.cast("float", seen["cpu"] / seen["answered"] * 1e6)
+            raise ServerError(f"{self.name} was not up to the load: {options}")
+        return t.cast("dict[str, float]", json.loads(done.stdout))
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the process uses, its children not counted."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self) -> None:
         """End it."""

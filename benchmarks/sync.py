@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(report.verdict_table(verdicts))
     print(f"\n{report.heading()}")
     if asked.json:
-        asked.json.write_text(report.as_json(found, verdicts) + "\n")
+        asked.json.write_text(report.as_json({"microseconds": found}, verdicts) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import typing as t
 from contextvars import Context, copy_context
 
 import anyio
-from anyio.lowlevel import checkpoint
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from .. import _current
@@ -23,10 +22,8 @@ from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
-from ..keepalive import KeepAlive
 from ..workers import Lane, carry_over
 from ..wrappers import Request
-from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
@@ -46,6 +43,7 @@ from .failure import debug_page
 from .filebody import BY_PATH, FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
+from .outgoing import Outgoing
 
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
 
@@ -261,9 +259,8 @@ class Exchange:
 
     async def _send_body(self, response: t.Any) -> None:
         self.body.answered = True
-        if response.is_async:
-            chunks = self._async_chunks(response)
-        else:
+        chunks = response.response
+        if not response.is_async:
             chunks = chunks_from_lane(response, self.open_lane())
         await self._stream(chunks, response.keep_alive, response.ends_at_shutdown)
 
@@ -283,28 +280,27 @@ class Exchange:
 
     async def _stream(
         self,
-        chunks: t.AsyncGenerator[bytes, None],
+        chunks: t.AsyncIterable[t.Any],
         keep_alive: tuple[float, bytes] | None = None,
         endless: bool = False,
     ) -> None:
         """Send a body chunk by chunk, until its end, or what comes before (see `StreamEnd`)."""
         error: BaseException | None = None
         end = StreamEnd(self.app, endless)
+        outgoing = Outgoing(self.entered, self._send, keep_alive)
         async with anyio.create_task_group() as group:
             with end:
                 group.start_soon(self.body.arrivals.watch, end.leave)
                 if keep_alive is not None:
-                    beat = KeepAlive.over_asgi(self._send, *keep_alive)
-                    self._send = beat.send
-                    group.start_soon(beat.run, self.send)
+                    group.start_soon(outgoing.beat.run)
                 try:
-                    await self._send_chunks(chunks, end)
+                    await outgoing.send(chunks, end)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
                 finally:  # NOTE: in the scopes that it began in, and has to leave its own in
                     await close_body(chunks)
             if end.stopped and error is None and not end.gone:
-                await self._send_end()
+                await outgoing.finish()
             group.cancel_scope.cancel()
         self.gone = end.gone
         if error is None:
@@ -315,29 +311,6 @@ class Exchange:
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
-
-    async def _send_chunks(self, chunks: t.AsyncGenerator[bytes, None], end: StreamEnd) -> None:
-        if end.stopped:
-            return
-        async for chunk in chunks:
-            if end.gone or end.stopped:
-                return
-            if chunk:
-                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        end.complete = True
-        await self._send_end()
-
-    async def _send_end(self) -> None:
-        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _async_chunks(self, response: t.Any) -> t.AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in response.response:
-                yield encode(chunk)
-                # A server's `send` need not wait for anything; others must get their turn.
-                await checkpoint()
-        finally:
-            await close_body(response.response)
 
     @property
     def raises(self) -> bool:

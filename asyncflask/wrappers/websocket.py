@@ -26,7 +26,7 @@ from anyio.lowlevel import checkpoint
 from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.routing import Rule
 
-from ..blocking import waits_in_threads
+from ..blocking import sends_in_threads, waits_in_threads
 from ..exceptions import InvalidMessage, WebSocketDisconnect
 from ..pace import Pace
 from ..streams import aclose_both
@@ -55,6 +55,10 @@ class State(enum.Enum):
     CONNECTING = "connecting"
     OPEN = "open"
     CLOSED = "closed"
+
+
+#: PERF: looked up in the class, a member takes 0.1 us.
+_OPEN = State.OPEN
 
 
 def _of_request(name: str) -> t.Any:
@@ -185,13 +189,13 @@ class Websocket:
         """
         return self._next()
 
-    async def _next(self, iterating: bool = False) -> str | bytes:
-        """Return the next message. PERF: one coroutine for each message; two take 0.3 of 3 us more.
+    async def _next(self, end: type[Exception] | None = None) -> str | bytes:
+        """Wait for the next message and return it.
 
-        :param iterating: whether a client that leaves is the end of an iteration.
+        :param end: what is raised instead of a disconnect. PERF: one coroutine for both, 0.2 us.
         """
         try:
-            if self.state is not State.OPEN:
+            if self.state is not _OPEN:
                 await self._open()
             self._receiving = True
             try:
@@ -207,9 +211,9 @@ class Websocket:
             if len(data) > self._surely_small or self._pace is not None:
                 await self._limit(data)
         except WebSocketDisconnect:
-            if iterating:
-                raise StopAsyncIteration from None
-            raise
+            if end is None:
+                raise
+            raise end from None
         return data
 
     async def _limit(self, data: str | bytes) -> None:
@@ -233,14 +237,14 @@ class Websocket:
         except ValueError as error:
             raise InvalidMessage(f"The message is no JSON: {error}") from error
 
-    @waits_in_threads
+    @sends_in_threads
     async def send(self, data: str | bytes) -> None:
         """Send a message: a str as text, bytes as binary data.
 
         :raises TypeError: if it is neither.
         :raises WebSocketDisconnect: if the client has left.
         """
-        if self.state is not State.OPEN:
+        if self.state is not _OPEN:
             await self._open()
         if type(data) is str:
             message: Message = {"type": "websocket.send", "text": data}
@@ -340,7 +344,7 @@ class Websocket:
         return self
 
     def __anext__(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
-        return self._next(iterating=True)
+        return self._next(StopAsyncIteration)
 
     def __iter__(self) -> t.Iterator[str | bytes]:
         while True:

@@ -1,0 +1,166 @@
+"""A streamed body on its way: in order, in its context, and without keeping the loop to itself."""
+
+from __future__ import annotations
+
+import contextvars
+import typing as t
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from asyncflask import Flask
+from asyncflask.asgi import outgoing
+from asyncflask.asgi.ends import StreamEnd
+from asyncflask.asgi.outgoing import Outgoing
+from asyncflask.encoders import AsyncEncoded
+
+pytestmark = pytest.mark.anyio
+
+var: contextvars.ContextVar[str] = contextvars.ContextVar("outgoing", default="outer")
+
+
+class Server:
+    """Takes the messages; waits with each if told to."""
+
+    def __init__(self, waits: bool = False) -> None:
+        self.bodies: list[bytes] = []
+        self.contexts: set[str] = set()
+        self.busy = False
+        self._waits = waits
+
+    async def send(self, message: t.Any) -> None:
+        assert not self.busy, "two messages at the same time"
+        self.busy = True
+        if self._waits:
+            await checkpoint()
+        self.contexts.add(var.get())
+        self.bodies.append(message["body"])
+        self.busy = False
+
+
+def sender(server: Server, **options: t.Any) -> tuple[Outgoing, StreamEnd]:
+    """Return what sends to a server, and an end that does not come."""
+    made = Outgoing(contextvars.copy_context(), server.send, **options)
+    return made, StreamEnd(Flask("outgoing"), endless=False)
+
+
+async def numbers(count: int) -> AsyncIterator[str]:
+    for number in range(count):
+        yield str(number)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_all_of_it_in_order_in_the_servers_context(waits: bool) -> None:
+    server = Server(waits)
+    sent, end = sender(server)
+    var.set("handler")
+    await sent.send(numbers(3), end)
+    assert server.bodies == [b"0", b"1", b"2", b""]
+    assert server.contexts == {"outer"}
+    assert end.complete
+
+
+async def test_empty_pieces_are_left_out() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"", b"x", b""):
+            yield piece
+
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(pieces(), end)
+    assert server.bodies == [b"x", b""]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_others_get_their_turn(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "TURN", 0.0)
+    server = Server(waits)
+    sent, end = sender(server)
+    seen: list[int] = []
+
+    async def other() -> None:
+        while len(server.bodies) < 50:
+            seen.append(len(server.bodies))
+            await checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        await sent.send(numbers(50), end)
+    assert len(set(seen)) > 20
+
+
+async def test_nothing_is_sent_once_the_client_has_left() -> None:
+    server = Server()
+    sent, end = sender(server)
+
+    async def leaving() -> AsyncGenerator[str, None]:
+        yield "before"
+        end.leave()
+        yield "after"
+
+    async with aclosing(leaving()) as body:
+        await sent.send(body, end)
+    assert server.bodies == [b"before"]
+    assert not end.complete
+
+
+async def test_nothing_is_sent_after_the_shutdown_but_the_end() -> None:
+    server = Server()
+    sent, end = sender(server)
+    end.stop()
+    await sent.send(numbers(3), end)
+    assert server.bodies == []
+    await sent.finish()
+    assert server.bodies == [b""]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_pings_and_pieces_never_meet(waits: bool) -> None:
+    server = Server(waits)
+    sent, end = sender(server, keep_alive=(1e-6, b"ping"))
+
+    async def slow() -> AsyncIterator[str]:
+        for number in range(20):
+            await checkpoint()
+            yield str(number)
+        while b"ping" not in server.bodies:
+            await checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sent.beat.run)
+        await sent.send(slow(), end)
+        group.cancel_scope.cancel()
+    pieces = [body for body in server.bodies if body != b"ping"]
+    assert pieces == [b"%d" % number for number in range(20)] + [b""]
+
+
+async def test_items_are_encoded_on_the_way_and_closed_once() -> None:
+    closed: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append("closed")
+
+    made = AsyncEncoded(items(), lambda item: b"<%d>" % item)
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(made, end)
+    await made.aclose()
+    await made.aclose()
+    assert server.bodies == [b"<1>", b"<2>", b""]
+    assert closed == ["closed"]
+
+
+async def test_nothing_comes_of_items_that_were_closed() -> None:
+    made = AsyncEncoded(numbers(3), str.encode)
+    await made.aclose()
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(made, end)
+    assert server.bodies == [b""]
