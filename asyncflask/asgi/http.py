@@ -272,11 +272,12 @@ class Exchange:
                     self._send = beat.send
                     group.start_soon(beat.run, self.send)
                 try:
-                    await self._send_chunks(chunks, end)
+                    try:
+                        await self._send_chunks(chunks, end)
+                    finally:  # NOTE: in the scopes that it began in, and has to leave its own in
+                        await close_body(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
-                finally:  # NOTE: in the scopes that it began in, and has to leave its own in
-                    await close_body(chunks)
             if end.stopped and error is None and not end.gone:
                 await self._send_end()
             group.cancel_scope.cancel()
