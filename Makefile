@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test scale check lint types layers format upstream conformance bench bench-sync clean
+.PHONY: help demo test scale check lint types layers format upstream conformance bench bench-sync bench-beside clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ bench: $(STAMP)  ## Measure the in-process cost of a request beside Starlette an
 
 bench-sync: $(STAMP)  ## Measure sync code and the blog, in process and through servers, beside the peers
 	$(BIN)/python -m benchmarks.sync $(ARGS)
+
+bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 sync requests
+	$(BIN)/python -m benchmarks.beside $(ARGS)
 
 clean:  ## Remove the environment and the caches
 	rm -rf $(VENV) .venv-peers .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

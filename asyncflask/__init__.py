@@ -28,6 +28,8 @@ if t.TYPE_CHECKING:
     from .ctx import has_request_context as has_request_context
     from .ctx import has_websocket_context as has_websocket_context
     from .exceptions import WebSocketDisconnect as WebSocketDisconnect
+    from .fragments import render_block as render_block
+    from .fragments import render_block_async as render_block_async
     from .globals import current_app as current_app
     from .globals import g as g
     from .globals import request as request
@@ -43,6 +45,7 @@ if t.TYPE_CHECKING:
     from .helpers import send_from_directory as send_from_directory
     from .helpers import stream_with_context as stream_with_context
     from .helpers import url_for as url_for
+    from .ndjson import NDJSONResponse as NDJSONResponse
     from .signals import appcontext_popped as appcontext_popped
     from .signals import appcontext_pushed as appcontext_pushed
     from .signals import appcontext_tearing_down as appcontext_tearing_down
@@ -60,6 +63,7 @@ if t.TYPE_CHECKING:
     from .signals import websocket_tearing_down as websocket_tearing_down
     from .sse import EventSourceResponse as EventSourceResponse
     from .sse import ServerSentEvent as ServerSentEvent
+    from .streaming import streaming_response as streaming_response
     from .templating import render_template as render_template
     from .templating import render_template_async as render_template_async
     from .templating import render_template_string as render_template_string
@@ -91,6 +95,7 @@ _NAMES = {
         " send_file send_from_directory stream_with_context url_for"
     ),
     "json": "jsonify",
+    "ndjson": "NDJSONResponse",
     "signals": (
         "appcontext_popped appcontext_pushed appcontext_tearing_down"
         " before_render_template got_background_exception got_request_exception"
@@ -99,6 +104,8 @@ _NAMES = {
         " websocket_tearing_down"
     ),
     "sse": "EventSourceResponse ServerSentEvent",
+    "streaming": "streaming_response",
+    "fragments": "render_block render_block_async",
     "templating": (
         "render_template render_template_async render_template_string"
         " render_template_string_async stream_template stream_template_async"

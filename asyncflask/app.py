@@ -19,6 +19,7 @@ from . import (
     deciding,
     defaults,
     lifecycle,
+    middleware,
     mounts,
     pools,
     serving,
@@ -33,7 +34,7 @@ from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
-from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner
+from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner, StartedApp
 from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
@@ -275,6 +276,16 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         """
         return AsyncClient(self, **kwargs)
 
+    def test_app(self, **kwargs: t.Any) -> StartedApp:
+        """Return the app's lifespan as a block, for tests whose clients need the app started.
+
+        ``with app.test_app() as started: client = started.test_client()``, or ``async with`` and
+        ``started.async_client()``.
+
+        :param kwargs: handed to `testing.StartedApp`.
+        """
+        return StartedApp(self, **kwargs)
+
     @setupmethod
     def mount(
         self,
@@ -300,6 +311,19 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         """
         mounts.mount(self, prefix, app, name, protocol)
 
+    @setupmethod
+    def add_middleware(self, cls: t.Callable[..., t.Any], /, **options: t.Any) -> None:
+        """Put ASGI middleware around the app; what is added last is outermost.
+
+        ``app.add_middleware(CORSMiddleware, allow_origins=["https://example.org"])``. It sees
+        requests, WebSockets and the lifespan. Requests over WSGI do not come past it.
+
+        :param cls: called as ``cls(app, **options)``, once; gives an ASGI application.
+        :param options: its options.
+        :raises TypeError: if it cannot be called like that, or is WSGI middleware.
+        """
+        middleware.add(self, cls, options)
+
     def url_for(
         self,
         /,
@@ -322,15 +346,7 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
         :raises BuildError: if there is no such endpoint, or a value is missing.
         """
-        return urls.url_for(
-            self,
-            endpoint,
-            values,
-            anchor=_anchor,
-            method=_method,
-            scheme=_scheme,
-            external=_external,
-        )
+        return urls.url_for(self, endpoint, values, _anchor, _method, _scheme, _external)
 
     def app_context(self) -> AppContext:
         """Return a context in which this app is `current_app`; use it with ``with``."""

@@ -19,7 +19,7 @@ def waits_in_threads(
     In a lane's thread the call waits, lends the thread to whatever sync code is needed meanwhile,
     and returns the result. On the event loop it returns the coroutine. PERF: 0.1 us to tell.
 
-    :param func: the coroutine function.
+    :param func: the coroutine function, or a function that returns a coroutine.
     """
 
     @wraps(func)

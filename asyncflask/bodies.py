@@ -23,6 +23,8 @@ from functools import cached_property
 import anyio.to_thread
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from .exceptions import BodyTimeout
+
 #: Bytes of a body that are kept in memory; what is longer goes to a temporary file. Werkzeug's
 #: figure for uploads and Flask's for form fields.
 MEMORY_BYTES = 500_000
@@ -49,6 +51,12 @@ class Body(ABC):
     #: Whether the client left before the end of the body.
     cut_off = False
 
+    #: Whether it was given up, because the client was silent for too long in the middle of it.
+    timed_out = False
+
+    #: Whether the response has begun while the request is still being worked on.
+    answered = False
+
     #: Whether some of it was let go of unread, when its request was over.
     lost = False
 
@@ -71,6 +79,18 @@ class Body(ABC):
 
         :raises RequestEntityTooLarge: (413) if this is a thread that must not wait.
         """
+
+    async def has_left(self) -> bool:
+        """Return whether the client has left, as far as that is known: WSGI servers do not tell."""
+        return False
+
+    async def watch(self, left: t.Callable[[], t.Any]) -> None:
+        """Call `left` when the client has left, if the server tells."""
+        return
+
+    async def send_links(self, links: list[bytes]) -> bool:
+        """Send links ahead of the response; return whether the server takes them."""
+        return False
 
     @cached_property
     def _held(self) -> t.IO[bytes]:
@@ -111,6 +131,7 @@ class Body(ABC):
         """Return up to `size` bytes of what is there next, waiting for them if need be.
 
         :raises ClientDisconnected: (400) if the client left before the end of the body.
+        :raises BodyTimeout: (408) if it was silent for too long.
         :raises RequestEntityTooLarge: (413) if more would have to be awaited on the event loop.
         """
         if not self._rest:
@@ -140,6 +161,8 @@ class Body(ABC):
         return chunk
 
     def _check_whole(self, chunk: bytes) -> None:
+        if not chunk and self.timed_out:
+            raise BodyTimeout
         if not chunk and self.cut_off:
             raise ClientDisconnected("The client left before it had sent the whole body.")
 
@@ -147,6 +170,7 @@ class Body(ABC):
         """Iterate over what is held and then over what arrives.
 
         :raises ClientDisconnected: (400) if the client left before the end of the body.
+        :raises BodyTimeout: (408) if it was silent for too long.
         """
         while held := (self._rest or self._read_held(CHUNK_BYTES)):
             self._rest = b""

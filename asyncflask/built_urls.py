@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from werkzeug.routing import Map as MapBase
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule as RuleBase
 from werkzeug.routing.converters import DEFAULT_CONVERTERS, BaseConverter
@@ -29,8 +28,9 @@ _WRITERS = frozenset(
 )
 
 
-#: The map that URLs were built from, how often it had changed, and whether it sorts parameters.
-_State = tuple[MapBase, int, bool]
+#: The map that URLs were built from, how often it had changed, whether it sorts parameters, and the
+#: URLs.
+_Known = tuple[Map | None, int, bool, dict[tuple[t.Any, ...], str]]
 
 
 class BuiltUrls:
@@ -43,7 +43,7 @@ class BuiltUrls:
 
     def __init__(self) -> None:
         # One attribute, so that a thread never notes what it built from an older map.
-        self._known: tuple[_State | None, dict[tuple[t.Any, ...], str]] = None, {}
+        self._known: _Known = None, 0, False, {}
 
     def build(self, adapter: MapAdapter, endpoint: str, values: dict[str, t.Any]) -> str:
         """Return the URL of an endpoint.
@@ -58,22 +58,26 @@ class BuiltUrls:
         for value in values.values():
             if type(value) not in _PLAIN:
                 return adapter.build(endpoint, values)
-        url_map = adapter.map
-        if not isinstance(url_map, Map):
-            return adapter.build(endpoint, values)
-        state, urls = self._known
-        now = url_map, url_map.changes, url_map.sort_parameters
-        if state != now:
+        url_map = t.cast("Map", adapter.map)
+        known_map, changes, sorts, urls = self._known
+        if (
+            url_map is not known_map
+            or changes != url_map.changes
+            or sorts != url_map.sort_parameters
+        ):
+            if not isinstance(url_map, Map):
+                return adapter.build(endpoint, values)
             urls = {}
-            self._known = now, urls
-        key = endpoint, adapter.default_method, adapter.subdomain, *values, *values.values()
+            self._known = url_map, url_map.changes, url_map.sort_parameters, urls
+        key = endpoint, adapter.default_method, adapter.subdomain, *values.items()
         prefix = adapter.script_name.rstrip("/")
         known = urls.get(key)
         if known is not None:
             return prefix + known
         url = adapter.build(endpoint, values)
         # A long value may give a short URL: `int` does not mind spaces and zeros.
-        size = sum(len(part) for part in key if type(part) is str)
+        parts = (*key[:3], *values, *values.values())
+        size = sum(len(part) for part in parts if type(part) is str)
         if max(size, len(url)) <= LONGEST and _is_safe(adapter, endpoint, url):
             if len(urls) >= MOST:
                 urls.clear()

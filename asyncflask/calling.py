@@ -43,14 +43,17 @@ def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:
 
     :raises TypeError: if they are neither ASGI's nor WSGI's.
     """
+    middleware = app._middleware
     if len(args) == 3:
-        return app.asgi_app(*args)
+        return app.asgi_app(*args) if middleware is None else middleware.serve(app, *args)
     if len(args) != 2:
         raise TypeError(
             f"The app was called with {len(args)} arguments. A server calls it with (scope,"
             " receive, send) for ASGI or (environ, start_response) for WSGI; it is no factory."
         )
     environ, start_response = args
+    if middleware is not None:
+        middleware.look_at_wsgi(app, environ)
     foreign = type(app)._wsgi_call
     if foreign is None or environ.get(_CALLED) is app:
         return app.wsgi_app(environ, start_response)

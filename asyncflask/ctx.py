@@ -102,6 +102,15 @@ class AppContext:
     #: Which hooks are run, and who hears of it.
     kind: connections.Kind = connections.HTTP
 
+    #: The response that has begun while the view is still at work on it, if it has.
+    answered: t.Any = None
+
+    #: What a WSGI server has given to begin a response with.
+    start_response: t.Any = None
+
+    #: Whether the client was seen to leave, and the view's work was ended for that.
+    client_left = False
+
     #: Whether the URL was matched already.
     matched = False
 
@@ -165,11 +174,14 @@ class AppContext:
     def _session(self) -> SessionMixin:
         """The session, opened now if nothing has asked for it before."""
         if self._opened_session is None:
-            interface = self.app.session_interface
-            opened = interface.open_session(self.app, self.request)
-            if opened is None:
-                opened = interface.make_null_session(self.app)
-            self._opened_session = opened
+            app, interface = self.app, self.app.session_interface
+            if app._session_is_lazy:
+                opened = interface.open_session(app, self.request)
+            elif self.error is None:
+                opened = app._call_at_once(interface.open_session, app, self.request)
+            else:  # that it could not be opened is what ended the request
+                opened = None
+            self._opened_session = interface.make_null_session(app) if opened is None else opened
         return t.cast("SessionMixin", self._opened_session)
 
     @_session.setter

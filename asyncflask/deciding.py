@@ -13,6 +13,7 @@ from functools import cached_property
 from .ctx import AppContext
 from .dispatch.steps import OVERRIDABLE, find_overridden
 from .json.provider import DefaultJSONProvider
+from .middleware import Middleware
 from .overridable import OverridableSteps
 from .routing import Map, Matcher, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
@@ -25,7 +26,14 @@ _ENTRIES = ("asgi_app", "wsgi_app")
 #: The methods whose own implementation others know how to do without.
 METHODS = (*OVERRIDABLE, *_ENTRIES, "create_url_adapter")
 
-_ATTRIBUTES = ("_wsgi_call", "json", "response_class", "session_interface", "url_map")
+_ATTRIBUTES = (
+    "_middleware",
+    "_wsgi_call",
+    "json",
+    "response_class",
+    "session_interface",
+    "url_map",
+)
 _DECIDING = frozenset({*METHODS, *_ATTRIBUTES})
 _DERIVED = (
     "_answers_plainly",
@@ -48,6 +56,9 @@ class Deciding(OverridableSteps):
     create_url_adapter: t.Any
     url_map: Map
 
+    #: The ASGI middleware that was added; None as long as there is none.
+    _middleware: Middleware | None = None
+
     #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
     _wsgi_call: t.Callable[..., t.Any] | None = None
 
@@ -64,6 +75,8 @@ class Deciding(OverridableSteps):
         if name in _DECIDING:
             for derived in _DERIVED:
                 self.__dict__.pop(derived, None)
+        elif name == "_got_first_request":
+            self.__dict__.pop("_answers_plainly", None)
 
     def _is_own(self, name: str) -> bool:
         return name not in self.__dict__ and getattr(type(self), name) is self._own[name]
@@ -80,9 +93,13 @@ class Deciding(OverridableSteps):
 
     @cached_property
     def _answers_plainly(self) -> bool:
-        """Whether nothing of this app's own has a say in what a plain value becomes."""
+        """Whether nothing of this app's own has a say in what a plain value becomes.
+
+        The first request is no such case: it goes the whole way, and ends the app's setup.
+        """
         return (
-            not self._overridden
+            self._got_first_request
+            and not self._overridden
             and self._session_is_lazy
             and self.response_class is Response
             and type(self.json) is DefaultJSONProvider
@@ -96,7 +113,7 @@ class Deciding(OverridableSteps):
     @cached_property
     def _asgi_is_own(self) -> bool:
         """Whether neither ASGI middleware nor a subclass is before the app's own ASGI entry."""
-        return self._is_own("asgi_app")
+        return self._middleware is None and self._is_own("asgi_app")
 
     @cached_property
     def _converts_in_thread(self) -> bool:

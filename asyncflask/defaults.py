@@ -66,6 +66,10 @@ OWN: t.Final[dict[str, t.Any]] = {
     "DEBUG_PAGES": True,
     # Bytes of a body that are read ahead for async handlers where MAX_CONTENT_LENGTH is not set.
     "MAX_BUFFERED_BODY": 16 * 1024 * 1024,
+    # Seconds for which a client may be silent in the middle of its body before the request is given
+    # up with 408; None for ever. Between two pieces, not for all of it: nginx's client_body_timeout
+    # is the same, and so is its figure.
+    "BODY_TIMEOUT": 60,
     # Origins whose pages may open websockets, such as "https://example.com"; "*" for all. None:
     # those of the page's own origin only, as foreign ones would act in their visitors' names.
     "WEBSOCKET_ALLOWED_ORIGINS": None,

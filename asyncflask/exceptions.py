@@ -4,14 +4,17 @@
 - `NoHost`: a URL of this server is needed, and the request names no host.
 - `LoopCancelled`: what sync code waited for on the event loop was cancelled.
 - `PipeClosed`: the client of a streamed response went away.
+- `BlockNotFound`: a template has no such block.
 - `QueueFull`: more sync work waits than the app allows.
 - `WebSocketDisconnect`: the other side of a websocket has left.
 - `InvalidMessage`: a websocket's message is not what the handler asks for.
+- `BodyTimeout`: the client was silent for too long in the middle of its request.
+- `ViewTimeout`: a view took longer than its route allows.
 """
 
 from __future__ import annotations
 
-from werkzeug.exceptions import BadRequest, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, RequestTimeout, ServiceUnavailable
 
 
 class NoHost(BadRequest):
@@ -33,6 +36,24 @@ class LoopCancelled(RuntimeError):
 
 class PipeClosed(BrokenPipeError):
     """Raised in the writer of a `Pipe` whose reader went away."""
+
+
+class BlockNotFound(LookupError):
+    """Raised when one block of a template is to be rendered, and the template has none such.
+
+    :param template: the template's name, if it has one.
+    :param block: the block that was asked for.
+    :param known: the blocks that there are.
+    """
+
+    def __init__(self, template: str | None, block: str, known: list[str]) -> None:
+        self.template, self.block, self.known = template, block, known
+        there = ", ".join(map(repr, known)) or "none at all"
+        super().__init__(
+            f"The template {template!r} has no block {block!r}. With those of the templates that it"
+            f" extends, its blocks are: {there}. A block is defined by"
+            f" {{% block {block} %}}...{{% endblock %}}."
+        )
 
 
 class QueueFull(ServiceUnavailable):
@@ -57,3 +78,21 @@ class InvalidMessage(BadRequest, ValueError):
 
     What nothing handles closes the websocket with code 1007.
     """
+
+
+class BodyTimeout(RequestTimeout):
+    """Raised where a body is read whose client sent nothing for `BODY_TIMEOUT` seconds (408)."""
+
+    description = (
+        "The server closes the connection: the rest of the request's body did not arrive in time."
+    )
+
+
+class ViewTimeout(ServiceUnavailable):
+    """Raised in place of what a view returns when it takes longer than its route's `timeout`.
+
+    503, as Go's ``http.TimeoutHandler`` has it: 504 speaks of another server behind a gateway (RFC
+    9110 section 15.6.5), and proxies take the two for different things.
+    """
+
+    description = "The server took too long to answer. Please try again later."

@@ -6,7 +6,7 @@ Files are in `files`, and offered here too.
 from __future__ import annotations
 
 import typing as t
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from werkzeug.exceptions import abort as _wz_abort
 from werkzeug.utils import redirect as _wz_redirect
@@ -148,7 +148,8 @@ def flash(message: str, category: str = "message") -> None:
     waiting.append((category, message))
     session["_flashes"] = waiting
     app = require_app_context().app
-    message_flashed.send(app, _async_wrapper=app.ensure_sync, message=message, category=category)
+    wrap = partial(partial, app._call_at_once)
+    message_flashed.send(app, _async_wrapper=wrap, message=message, category=category)
 
 
 def get_flashed_messages(

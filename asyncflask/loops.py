@@ -99,6 +99,7 @@ class Loop:
                 done(None, cancelled())
 
         if self.is_asyncio:
+            _leave_trio(context)
             running: asyncio.Task[None] = self.key.create_task(task(), context=context)
             _running.add(running)
             # NOTE: by default a callback keeps the context of who adds it, a request's perhaps.
@@ -115,6 +116,18 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+def _leave_trio(context: Context) -> None:
+    """Say that asyncio runs what does, in the context of a thread that runs trio by `anyio.run`.
+
+    anyio asks a context variable first.
+    """
+    sniffio: t.Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        library = sniffio.current_async_library_cvar
+        if context.get(library) not in (None, "asyncio"):
+            context.run(library.set, "asyncio")
 
 
 async def _call_after(seconds: float, func: t.Callable[[], None]) -> None:
@@ -143,6 +156,8 @@ class Interrupt:
     cancel those too.) On trio, whose code expects just that, it is a cancel scope.
     """
 
+    _timer: asyncio.TimerHandle | None = None
+
     def __init__(self) -> None:
         self.triggered = False
         self._task = None if _on_trio() else asyncio.current_task()
@@ -152,6 +167,13 @@ class Interrupt:
     def is_ending(self) -> bool:
         """Whether the block is being ended, by this or by who cancels its task."""
         return self.triggered or (self._task is not None and self._task.cancelling() > 0)
+
+    def trigger_after(self, seconds: float) -> None:
+        """End the block in so many seconds, if it has not ended by then."""
+        if self._scope is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.trigger)
+        else:
+            self._scope.deadline = anyio.current_time() + seconds
 
     def trigger(self) -> None:
         """End the block, if it has not ended."""
@@ -171,6 +193,8 @@ class Interrupt:
     def __exit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> bool:
         if self._scope is not None:
             return self._scope.__exit__(kind, error, trace)
+        if self._timer is not None:
+            self._timer.cancel()
         task, self._task = self._task, None  # from here on, `trigger` does nothing
         if task is None or not self.triggered:
             return False

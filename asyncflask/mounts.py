@@ -27,6 +27,9 @@ Protocol = t.Literal["asgi", "wsgi"]
 #: Where the lifespan's state carries the states of mounted apps, by prefix.
 STATES = "asyncflask.mounts"
 
+#: Where a WSGI request's environ carries the lifespan's state, if there is a lifespan.
+ENVIRON_STATE = "asyncflask.state"
+
 #: What a toolkit around us left in the scope for its own URLs. Left in, an app below would build
 #: its URLs with the routes of the app above.
 _OF_OTHERS = frozenset({"app", "app_root_path", "router"})
@@ -73,11 +76,14 @@ class Mount:
 
     def environ(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """Return the environ that the app is called with, for a request of the app around it."""
-        return {
+        made = {
             **environ,
             "SCRIPT_NAME": environ.get("SCRIPT_NAME", "").rstrip("/") + self._wsgi_prefix,
             "PATH_INFO": environ["PATH_INFO"][len(self._wsgi_prefix) :],
         }
+        if ENVIRON_STATE in environ:
+            made[ENVIRON_STATE] = self._state(environ[ENVIRON_STATE])
+        return made
 
 
 class Mounts:

@@ -18,10 +18,10 @@ from werkzeug.routing import MapAdapter, RequestRedirect
 from . import _current, portal
 from . import typing as ft
 from .asgi.body import read_for_loop
+from .at_once import call_at_once, finish_at_once, on_servers_loop
 from .debughelpers import FormDataRoutingRedirect
 from .dispatch import errors, pipeline, returns, teardown
 from .drivers import ThreadDriver, drive, is_async, is_awaitable, wait_for
-from .loops import on_event_loop
 from .sansio.app import App
 from .wrappers import Request, Response
 
@@ -46,6 +46,14 @@ class OverridableSteps(App):
         is used. Context variables go both ways.
         """
         return partial(portal.call_async, _with_body, func)
+
+    def _call_at_once(
+        self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+    ) -> t.Any:
+        return call_at_once(self, func, *args, **kwargs)
+
+    def _finish_at_once(self, func: t.Any, awaitable: t.Awaitable[t.Any]) -> t.Any:
+        return finish_at_once(self, func, awaitable)
 
     def raise_routing_exception(self, request: Request) -> t.NoReturn:
         """Raise what matching the request's URL raised.
@@ -136,8 +144,7 @@ class OverridableSteps(App):
             return (self._awaited(value[0]), *value[1:])
         if not is_awaitable(value):
             return value
-        ctx = _current.request_context()
-        if ctx is not None and ctx.request.scope is not None and on_event_loop():
+        if on_servers_loop():
             getattr(value, "close", str)()
             raise TypeError(
                 f"make_response() was given a {type(value).__name__} on the event loop, where it"

@@ -12,6 +12,7 @@ begins *opaque*: whatever the literal children do not answer there is left to we
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 
@@ -35,17 +36,39 @@ class Rule(RuleBase):
 
     :param string: the rule, such as ``/user/<int:id>``.
     :param stream_body: hand the request's body to the view as it arrives, not read ahead.
+    :param cancel_on_disconnect: end the view's work when its client leaves.
+    :param timeout: seconds that the view may take until its response begins; then its work is ended
+        and the answer is 503.
+    :raises ValueError: if `timeout` is not positive.
     """
 
     def __init__(
-        self, string: str, *args: t.Any, stream_body: bool = False, **options: t.Any
+        self,
+        string: str,
+        *args: t.Any,
+        stream_body: bool = False,
+        cancel_on_disconnect: bool = False,
+        timeout: float | None = None,
+        **options: t.Any,
     ) -> None:
         super().__init__(string, *args, **options)
+        if timeout is not None and not 0 < timeout < math.inf:
+            raise ValueError(
+                f"The timeout of a route is seconds, or None for no limit, not {timeout!r}."
+            )
         self.stream_body = stream_body
+        self.cancel_on_disconnect, self.timeout = cancel_on_disconnect, timeout
+        #: Whether something may end the view's work before its time.
+        self.is_guarded = cancel_on_disconnect or timeout is not None
 
     def get_empty_kwargs(self) -> t.Mapping[str, t.Any]:
         """Return the options that a copy of this rule is made with."""
-        return {**super().get_empty_kwargs(), "stream_body": self.stream_body}
+        return {
+            **super().get_empty_kwargs(),
+            "stream_body": self.stream_body,
+            "cancel_on_disconnect": self.cancel_on_disconnect,
+            "timeout": self.timeout,
+        }
 
 
 class Map(MapBase):

@@ -181,8 +181,10 @@ class SessionInterface:
             return True
         return session.permanent and bool(app.config["SESSION_REFRESH_EACH_REQUEST"])
 
-    def open_session(self, app: App, request: Request) -> SessionMixin | None:
-        """Return the request's session; every interface writes its own.
+    def open_session(
+        self, app: App, request: Request
+    ) -> SessionMixin | t.Awaitable[SessionMixin | None] | None:
+        """Return the request's session; every interface writes its own, plain or ``async def``.
 
         Called when the request's session is first needed, with the request context active.
 
@@ -190,7 +192,9 @@ class SessionInterface:
         """
         raise NotImplementedError
 
-    def save_session(self, app: App, session: SessionMixin, response: Response) -> None:
+    def save_session(
+        self, app: App, session: SessionMixin, response: Response
+    ) -> t.Awaitable[None] | None:
         """Save a session and set what the response needs; every interface writes its own.
 
         Called after the view and the ``after_request`` functions, unless it is a null session.

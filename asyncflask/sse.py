@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import typing as t
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -18,9 +18,9 @@ import anyio
 from werkzeug.datastructures import Headers
 
 from . import json
+from .encoders import encoded
 from .handover import AsyncBody
 from .keepalive import KeepAlive
-from .streams import aclose_both, close_both
 from .wrappers import Response
 
 #: Seconds of silence before a comment is sent. Proxies cut connections that are silent for 30 to
@@ -151,52 +151,6 @@ def encode(item: t.Any) -> bytes:
     return event.encode()
 
 
-class _Encoded(Iterator[bytes]):
-    """The events of an iterable, as they are sent."""
-
-    def __init__(self, source: Iterable[t.Any]) -> None:
-        self._source = source
-        self._steps: Iterator[t.Any] | None = None
-        self._closed = False
-
-    def __next__(self) -> bytes:
-        if self._closed:
-            raise StopIteration
-        if self._steps is None:
-            self._steps = iter(self._source)
-        return encode(next(self._steps))
-
-    def close(self) -> None:
-        """Close the iterable, once."""
-        if self._closed:
-            return
-        self._closed = True
-        close_both(self._steps, self._source)
-
-
-class _AsyncEncoded(AsyncIterator[bytes]):
-    """The events of an async iterable, as they are sent."""
-
-    def __init__(self, source: AsyncIterable[t.Any]) -> None:
-        self._source = source
-        self._steps: AsyncIterator[t.Any] | None = None
-        self._closed = False
-
-    async def __anext__(self) -> bytes:
-        if self._closed:
-            raise StopAsyncIteration
-        if self._steps is None:
-            self._steps = aiter(self._source)
-        return encode(await anext(self._steps))
-
-    async def aclose(self) -> None:
-        """Close the iterable, once."""
-        if self._closed:
-            return
-        self._closed = True
-        await aclose_both(self._steps, self._source)
-
-
 class EventSourceResponse(Response):
     """A response that sends events as they happen.
 
@@ -239,7 +193,7 @@ class EventSourceResponse(Response):
         complete = Headers(headers)
         for name, value in _HEADERS:
             complete.setdefault(name, value)
-        super().__init__(_encoded(events), status, complete)
+        super().__init__(encoded(events, encode, "EventSourceResponse", "events"), status, complete)
         if ping is not None:
             self.keep_alive = ping, PING
 
@@ -277,18 +231,3 @@ class _PingedBody(AsyncBody):
     async def put(self, chunk: bytes) -> None:
         """Hand a chunk over."""
         await self._beat.send(chunk)
-
-
-def _encoded(events: t.Any) -> t.Any:
-    if hasattr(events, "__aiter__"):
-        return _AsyncEncoded(events)
-    if hasattr(events, "__iter__") and not isinstance(events, (str, bytes, bytearray, Mapping)):
-        return _Encoded(events)
-    hint = "Call the generator function" if callable(events) else "Put what it is into a list"
-    if hasattr(events, "__await__"):
-        getattr(events, "close", str)()
-        hint = "Await the coroutine first, or have its function yield"
-    raise TypeError(
-        "EventSourceResponse needs an iterable or async iterable of events, not"
-        f" {type(events).__name__}. {hint}."
-    )

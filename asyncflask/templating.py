@@ -16,8 +16,9 @@ from blinker import NamedSignal
 from jinja2 import BaseLoader, Template, TemplateNotFound
 from jinja2 import Environment as BaseEnvironment
 
-from . import _current, drivers, template_runtime
+from . import _current, drivers, template_async, template_runtime
 from ._current import _default_template_ctx_processor as _default_template_ctx_processor
+from .at_once import call_at_once
 from .debughelpers import Attempt, Found, explain_template_loading_attempts
 from .sansio.app import App
 from .sansio.scaffold import Scaffold
@@ -38,6 +39,8 @@ class TemplateHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
     def update_template_context(self, context: dict[str, t.Any]) -> None:
         """Add to the names that a template is given."""
         ...
+
+    def _call_at_once(self, func: Callable[..., t.Any], /, *args: t.Any) -> t.Any: ...
 
 
 #: A template's name, a template, or several of either, of which the first that exists is meant.
@@ -127,6 +130,7 @@ def _async_environment(env: BaseEnvironment) -> BaseEnvironment:
     if known != facts:
         # NOTE: no bytecode cache, whose keys do not tell a template's two compiled forms apart.
         overlay = env.overlay(enable_async=True, bytecode_cache=None)
+        template_async.prepare(overlay)
         vars(env)["_async_overlay"] = facts, overlay
     return t.cast("BaseEnvironment", overlay)
 
@@ -153,6 +157,14 @@ async def _fill(app: TemplateHost, context: dict[str, t.Any], driver: drivers.Dr
     context.update(passed)
 
 
+class _AtOnce(drivers.ThreadDriver):
+    """Calls context processors for what cannot await them."""
+
+    async def call(self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Call `func` here and now."""
+        return call_at_once(self.host, func, *args, **kwargs)
+
+
 def update_template_context(app: TemplateHost, context: dict[str, t.Any]) -> None:
     """Add what the context processors return to the names that a template is given.
 
@@ -161,7 +173,7 @@ def update_template_context(app: TemplateHost, context: dict[str, t.Any]) -> Non
     :param app: the app.
     :param context: what the caller passed, which wins; changed in place.
     """
-    drivers.drive(_fill(app, context, drivers.ThreadDriver(app)))
+    drivers.drive(_fill(app, context, _AtOnce(app)))
 
 
 async def _fill_async(app: TemplateHost, context: dict[str, t.Any], driver: drivers.Driver) -> None:
@@ -176,7 +188,8 @@ async def _fill_async(app: TemplateHost, context: dict[str, t.Any], driver: driv
 
 
 def _announce(signal: NamedSignal, app: TemplateHost, template: Template, context: t.Any) -> None:
-    signal.send(app, _async_wrapper=app.ensure_sync, template=template, context=context)
+    wrap = partial(partial, app._call_at_once)
+    signal.send(app, _async_wrapper=wrap, template=template, context=context)
 
 
 async def _announce_async(
@@ -192,10 +205,15 @@ async def _announce_async(
     await signal.send_async(app, _sync_wrapper=in_lane, template=template, context=context)
 
 
-def _render(app: TemplateHost, template: Template, context: dict[str, t.Any]) -> str:
+def _render(
+    app: TemplateHost,
+    template: Template,
+    context: dict[str, t.Any],
+    render: Callable[[Template, dict[str, t.Any]], str] | None = None,
+) -> str:
     app.update_template_context(context)
     _announce(before_render_template, app, template, context)
-    text = template.render(context)
+    text = template.render(context) if render is None else render(template, context)
     _announce(template_rendered, app, template, context)
     return text
 
@@ -227,23 +245,29 @@ def _driver(app: TemplateHost) -> Iterator[drivers.Driver]:
 
 
 async def _pieces(template: Template, context: dict[str, t.Any]) -> AsyncGenerator[str, None]:
-    if template.environment.is_async:
-        pieces = t.cast("AsyncGenerator[str, None]", template.generate_async(context))
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
-    else:  # a template that the app's own environment made
-        for piece in template.generate(context):
-            yield piece
+    """Yield what a template that the app's own environment made puts out."""
+    for piece in template.generate(context):
+        yield piece
+
+
+def _pieces_of(template: Template, context: dict[str, t.Any]) -> AsyncGenerator[str, None]:
+    if not template.environment.is_async:
+        return _pieces(template, context)
+    pieces = t.cast("AsyncGenerator[str, None]", template.generate_async(context))
+    return template_async.Rendering().follow(pieces)
+
+
+#: Gives what a template puts out.
+Pieces = Callable[[Template, dict[str, t.Any]], AsyncGenerator[str, None]]
 
 
 async def _generate_async(
-    app: TemplateHost, template: Template, context: dict[str, t.Any]
+    app: TemplateHost, template: Template, context: dict[str, t.Any], pieces_of: Pieces = _pieces_of
 ) -> AsyncGenerator[str, None]:
     with _driver(app) as driver:
         await _fill_async(app, context, driver)
         await _announce_async(before_render_template, app, template, context, driver)
-        async with aclosing(_pieces(template, context)) as pieces:
+        async with aclosing(pieces_of(template, context)) as pieces:
             async for piece in pieces:
                 yield piece
         await _announce_async(template_rendered, app, template, context, driver)
@@ -256,8 +280,10 @@ def _stream_async(
     return stream if _current.request_context() is None else stream_with_context(stream)
 
 
-async def _render_async(app: TemplateHost, template: Template, context: dict[str, t.Any]) -> str:
-    return "".join([piece async for piece in _generate_async(app, template, context)])
+async def _render_async(
+    app: TemplateHost, template: Template, context: dict[str, t.Any], pieces_of: Pieces = _pieces_of
+) -> str:
+    return "".join([piece async for piece in _generate_async(app, template, context, pieces_of)])
 
 
 def _found(name: TemplateName, *, asynchronous: bool = False) -> tuple[TemplateHost, Template]:

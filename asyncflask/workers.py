@@ -335,6 +335,10 @@ class Lane:
         elif not self._shielded:
             self._cancel()
 
+    def resume(self) -> None:
+        """Let the next waits be; called in the thread, when the interrupted work is over."""
+        self.interrupted, self._pending = False, None
+
     def shield(self, shielded: bool = True) -> bool:
         """Let nothing be interrupted from here on: the request is being torn down.
 
@@ -379,8 +383,16 @@ def detached_context() -> Context:
 
 
 def _detach() -> None:
-    _awaited.set(None)
+    leave_lane()
     _current.context.set(None)
+
+
+def leave_lane() -> None:
+    """Say that nobody waits for what this coroutine does and starts: its sync code runs elsewhere.
+
+    For a coroutine that starts what outlives the call which some thread waits for.
+    """
+    _awaited.set(None)
 
 
 def prepare_thread() -> None:

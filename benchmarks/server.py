@@ -36,7 +36,12 @@ class Server:
     """
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
-        self.name, self._process, self._port = name, process, port
+        self.name, self._process, self.port = name, process, port
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def wait(self) -> None:
         """Wait until it takes connections.
@@ -48,7 +53,7 @@ class Server:
             if self._process.poll() is not None:
                 raise ServerError(f"{self.name} ended with {self._process.returncode}")
             try:
-                return socket.create_connection(("127.0.0.1", self._port)).close()
+                return socket.create_connection(("127.0.0.1", self.port)).close()
             except ConnectionRefusedError:
                 time.sleep(0.05)
         raise ServerError(f"{self.name} did not start within {PATIENCE:.0f} s")
@@ -58,7 +63,7 @@ class Server:
 
         :raises ServerError: if the answer is not 200.
         """
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -78,9 +83,9 @@ class Server:
         :raises ServerError: if an answer is wrong.
         """
         options = {
-            "port": self._port,
+            "port": self.port,
             "path": path,
-            "pid": self._process.pid,
+            "pid": self.pid,
             "seconds": seconds,
             "connections": connections,
         }

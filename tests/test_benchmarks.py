@@ -121,3 +121,24 @@ def test_load_refuses_another_answer(path: str, body: bytes) -> None:
                 crowd.load(0.0)
         finally:
             crowd.leave()
+
+
+@linux_only
+@pytest.mark.time_limit(60)
+def test_an_async_view_is_measured_beside_a_crowd(tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    options = ["--rounds=1", "--seconds=0.1", "--crowd=60", f"--json={file}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.beside", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "beside 60 sync requests" in done.stdout
+    facts = json.loads(file.read_text())
+    for what in ("idle", "beside"):
+        assert len(facts["rounds"][what]) == 1
+        assert 0 < facts[what]["p50"] <= facts[what]["p99"]
+    assert facts["ratio of p99"] == facts["beside"]["p99"] / facts["idle"]["p99"]

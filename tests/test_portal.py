@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import typing as t
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from asyncflask import portal, workers
@@ -45,6 +47,16 @@ def test_sync_code_on_the_background_loop_may_wait_for_async_code() -> None:
         return str(portal.call_async(inner))
 
     assert portal.call_async(outer) == "inner"
+
+
+@pytest.mark.anyio
+async def test_the_background_loop_is_no_trio_whoever_waits_for_it() -> None:
+    async def wait() -> str:
+        await anyio.lowlevel.checkpoint()
+        return threading.current_thread().name
+
+    assert portal.call_async(wait) == "asyncflask-loop"
+    await anyio.lowlevel.checkpoint()  # and who waited is what it was
 
 
 def test_threads_wait_at_the_same_time() -> None:

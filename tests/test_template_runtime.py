@@ -17,7 +17,13 @@ from markupsafe import Markup, escape
 
 import asyncflask.templating
 from asyncflask import Flask, render_template, render_template_string
-from asyncflask.template_runtime import Context, Globals, Template, escaped
+from asyncflask.template_runtime import (
+    Context,
+    Globals,
+    Template,
+    _escaped_at_length,
+    escaped,
+)
 
 
 class Heading:
@@ -49,6 +55,11 @@ def test_values_are_escaped_as_markupsafe_does(value: object) -> None:
     assert str(escaped(value)) == str(escape(value))
 
 
+def test_strings_are_escaped_where_markupsafe_has_changed_inside() -> None:
+    assert _escaped_at_length("<&>") == "&lt;&amp;&gt;"
+    assert type(_escaped_at_length("<&>")) is str
+
+
 TEMPLATES = {
     "layout.html": "{% from 'macros.html' import tag %}<{% block title %}T{% endblock %}>"
     "{{ tag('a') }}{% block body %}{% endblock %}{{ self.title() }}",
@@ -59,6 +70,11 @@ TEMPLATES = {
     "{% block title %}{{ super() }}{{ value }}{% endblock %}"
     "{% block body %}{% for i in values %}{{ m.tag(i, y=loop.index, z='>') }}{{ seen(i) }}"
     "{% endfor %}{% endblock %}",
+    "exact.html": "{% macro two(x, y) %}{{ x }}{{ y }}{% endmacro %}{{ two('<', value) }}"
+    "{{ two(two('<', 1), y=2) }}{{ two('<') }}{% autoescape false %}{{ two('<', value) }}"
+    "{% endautoescape %}{% for i in values %}{{ two(i, loop.index) }}{% endfor %}",
+    "marked.html": "{% macro one(x) %}{{ x }}{% endmacro %}"
+    "{{ 'd' if one('<') is escaped }}{{ one('<') | length }}",
     "call.html": "{% from 'macros.html' import around %}"
     "{% call(c) around() %}{{ c }}{{ value }}{% endcall %}",
     "with_context.html": "{% from 'uses.html' import used with context %}{{ used() }}",
@@ -175,6 +191,14 @@ def test_a_value_lost_to_stop_iteration_is_undefined(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     with pytest.raises(jinja2.UndefinedError, match="StopIteration"):
         app.jinja_env.from_string("{{ stops() }}").render(stops=stops)
+
+
+def test_a_macro_lost_to_stop_iteration_is_undefined(app: Flask) -> None:
+    app.jinja_env.filters["stop"] = lambda value: next(iter(()))
+    app.jinja_env.undefined = StrictUndefined
+    macro = "{% macro ends(x) %}{{ x | stop }}{% endmacro %}"
+    with pytest.raises(jinja2.UndefinedError, match="StopIteration"):
+        app.jinja_env.from_string(macro + "{{ ends(1) }}").render()
 
 
 def test_errors_show_the_template_and_not_what_it_runs_on(app: Flask) -> None:

@@ -441,13 +441,19 @@ def test_answers(app: Flask, view: type[View], answers: dict[str, str], every: b
         (PlainDispatch, {"GET": "+get", "POST": "+post"}),
     ],
 )
-async def test_answers_under_asgi(app: Flask, view: type[View], answers: dict[str, str]) -> None:
-    app.add_url_rule("/", view_func=view.as_view("v"))
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.anyio
+async def test_answers_under_asgi(
+    app: Flask, view: type[View], answers: dict[str, str], every: bool
+) -> None:
+    chosen: type[View] = type("Chosen", (view,), {"init_every_request": every})
+    app.add_url_rule("/", view_func=chosen.as_view("v"))
     async with app.async_client() as client:
         found = {method: (await client.request(method, "/")).text for method in answers}
     assert found == answers
 
 
+@pytest.mark.anyio
 async def test_async_views_need_no_thread(app: Flask) -> None:
     app.add_url_rule("/async", view_func=Async.as_view("a"))
     app.add_url_rule("/plain", view_func=Plain.as_view("p"))

@@ -11,6 +11,9 @@ from collections import deque
 from functools import cached_property
 
 import anyio
+from anyio.lowlevel import checkpoint
+
+from .isolation import Begun
 
 Message = t.MutableMapping[str, t.Any]
 Receive = t.Callable[[], t.Awaitable[Message]]
@@ -19,6 +22,14 @@ Receive = t.Callable[[], t.Awaitable[Message]]
 #: be kept of it is a dozen messages after an hour, and a client is missed for no longer than it was
 #: there.
 FIRST_PAUSE = 0.05
+
+#: Messages that are kept so that a look past them tells whether the client is there. Servers put at
+#: most 64 KiB into one: a view that looks, and reads nothing, holds the client back after 1 MiB.
+MOST_EARLY = 16
+
+
+#: Seconds that a turn of the loop may take, where a message is there but comes only then.
+A_TURN = 0.005
 
 
 class Arrivals:
@@ -44,8 +55,11 @@ class Arrivals:
 
     async def __call__(self) -> Message:
         """Return the next message, in the order in which they came."""
-        async with self._lock:
-            return self._early.popleft() if self._early else await self._next()
+        if not self._early:  # NOTE: else at once: who waits for the end keeps the lock meanwhile
+            async with self._lock:
+                if not self._early:
+                    return await self._next()
+        return self._early.popleft()
 
     async def departure(self) -> None:
         """Return when the client has left."""
@@ -60,7 +74,39 @@ class Arrivals:
                 await anyio.sleep(pause)
                 pause = pause * 2 if self._early else FIRST_PAUSE
 
-    async def watch(self, left: t.Callable[[], None]) -> None:
+    async def has_left(self) -> bool:
+        """Return whether the client has left, as far as that is known without waiting for it.
+
+        What has come of the body stays for who reads it. Where much of it lies there unread, what
+        is behind that is not known.
+        """
+        await checkpoint()  # who waits for the same gets to hear what has come meanwhile
+        while self._last is None and not self._lock.locked() and len(self._early) < MOST_EARLY:
+            async with self._lock:
+                message = await self._next_if_there()
+                if message is None or message is self._last:
+                    break
+                self._early.append(message)
+        return self._last is not None
+
+    async def _next_if_there(self) -> Message | None:
+        """Receive a message, if there is one.
+
+        The first step is taken before the waiting is cancelled: channels would not look. Some let
+        the others have a turn before they look; they get the time for it.
+        """
+        with anyio.CancelScope() as scope:
+            begun = Begun(self._next())
+            if begun.over:
+                return t.cast("Message", begun.result)
+            if begun.waits:
+                scope.cancel()
+            else:
+                scope.deadline = anyio.current_time() + A_TURN
+            return t.cast("Message", await begun)
+        return None
+
+    async def watch(self, left: t.Callable[[], t.Any]) -> None:
         """Call `left` when the client has left; a task beside the one that sends to it."""
         try:
             await self.departure()

@@ -18,9 +18,11 @@ from .. import _current
 from ..pipes import Pipe
 from ..workers import Lane
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
+from ..wrappers.wire import CLOSE
 from ..wsgi.bridge import FileWrapper, WSGICall
 from .body import RequestBody
-from .http import Message, Receive, Send, answer_failure
+from .guests import answer_failure
+from .http import Message, Receive, Send
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -67,7 +69,8 @@ class _Bridge:
         self.receive, self.send = receive, send
         self.notable = notable_headers(scope["headers"])
         # It is called for the thread, whose context is not the server's; `send` is not.
-        self.body = RequestBody(self.notable, receive, copy_context())
+        self.body = RequestBody(self.notable, receive, copy_context(), send)
+        self.body.timeout = app.config["BODY_TIMEOUT"]
         self.started = self.gone = False
 
     async def serve(self) -> None:
@@ -107,10 +110,11 @@ class _Bridge:
         return environ
 
     async def _start(self, call: WSGICall) -> None:
-        self.started = True
-        await self.send(
-            {"type": "http.response.start", "status": call.status, "headers": call.headers}
-        )
+        self.started = self.body.answered = True
+        headers = [*call.headers]
+        if self.body.timed_out and self.scope.get("http_version", "1.1")[:2] == "1.":
+            headers.append(CLOSE)
+        await self.send({"type": "http.response.start", "status": call.status, "headers": headers})
 
     async def _stream(self, call: WSGICall, pipe: Pipe) -> None:
         """Send the body as it comes, until its end or until the client leaves."""

@@ -13,6 +13,7 @@ import io
 import os
 import stat
 import typing as t
+from functools import partial
 
 from werkzeug.wsgi import FileWrapper, _RangeWrapper
 
@@ -23,22 +24,29 @@ from ..workers import Lane
 #: 13 ms. A client that does not read keeps two pieces: one with the server, one that waits.
 PIECE_BYTES = 262_144
 
+#: The message that names a file for the server to send, and the extension that offers it.
+BY_PATH = "http.response.pathsend"
+
 
 class FileBody:
     """A file on its way to the client.
 
     :param app: the app, which lends the threads.
     :param blocks: the file, or a range of it, as werkzeug wraps it.
+    :param length: how many bytes the headers say that it has, if they do.
     """
 
     #: Whether all of it was read, or is not wanted; it is closed then.
     over = False
 
+    #: The path of the file, if the server is to send it; it is closed here then.
+    path: str | None = None
+
     _ready: bytes | None = None
     _lane: Lane | None = None
 
-    def __init__(self, app: t.Any, blocks: FileWrapper | _RangeWrapper) -> None:
-        self.app, self._blocks = app, blocks
+    def __init__(self, app: t.Any, blocks: FileWrapper | _RangeWrapper, length: int | None) -> None:
+        self.app, self._blocks, self._length = app, blocks, length
         self._size = PIECE_BYTES
         if isinstance(blocks, FileWrapper):
             blocks.buffer_size = self._size
@@ -47,20 +55,46 @@ class FileBody:
             self._size = min(self._size, (blocks.byte_range or 0) + 1)
             t.cast("FileWrapper", blocks.iterable).buffer_size = self._size
 
-    def prepare(self, wanted: bool) -> None:
+    def prepare(self, wanted: bool, by_path: bool) -> None:
         """Read the first piece ahead, in the thread that opened the file; or close it there.
 
         :param wanted: whether the response has a body.
+        :param by_path: whether the server sends files of which it is told the path.
         """
-        if wanted:
+        if wanted and by_path:
+            self.path = self._find_path()
+        if wanted and self.path is None:
             self._ready = self._read()
         else:
             self.close()
 
-    async def prepare_here(self) -> None:
-        """Have the first piece read, if it was not; on the loop."""
-        if self._ready is None:
-            self._ready = await self._call(self._read)
+    async def prepare_here(self, by_path: bool) -> None:
+        """Have that done, if it was not; on the loop."""
+        if self._ready is None and not self.over:
+            await self._call(partial(self.prepare, True, by_path))
+
+    def _find_path(self) -> str | None:
+        """Return where the whole of the file is found, if it is that very file; in a thread.
+
+        Another one may have taken its place, or it may be longer by now than the headers say.
+        """
+        file = self._blocks.file if isinstance(self._blocks, FileWrapper) else None
+        name = getattr(file, "name", None)
+        if file is None or not isinstance(name, (str, os.PathLike)) or file.tell():
+            return None
+        path = os.path.abspath(name)
+        try:
+            there, here = os.stat(path), os.fstat(file.fileno())
+        except (OSError, ValueError):
+            return None
+        told = self._length in (None, there.st_size)
+        return path if told and os.path.samestat(there, here) else None
+
+    def as_message(self) -> dict[str, t.Any] | None:
+        """Return what sends all of it, if one message does."""
+        if self.path is not None:
+            return {"type": BY_PATH, "path": self.path}
+        return {"type": "http.response.body", "body": self.take()} if self.over else None
 
     def take(self) -> bytes:
         """Return the piece that was read ahead."""
@@ -108,7 +142,7 @@ def as_file(app: t.Any, response: t.Any) -> FileBody | None:
         return body
     if not _is_file(body):
         return None
-    response.response = made = FileBody(app, body)
+    response.response = made = FileBody(app, body, response.content_length)
     return made
 
 

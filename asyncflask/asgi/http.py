@@ -28,17 +28,25 @@ from ..workers import Lane, carry_over
 from ..wrappers import Request
 from ..wrappers.response import encode
 from ..wrappers.scope import notable_headers, refusal
-from ..wrappers.wire import Whole, as_whole, known_head, merged_head, wire_header, wire_start
+from ..wrappers.trailers import announce, trailers_message
+from ..wrappers.wire import (
+    CLOSE,
+    Whole,
+    as_whole,
+    wire_header,
+    wire_start,
+)
+from .appbody import send_by_app
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
 from .body import RequestBody, read_for_loop
+from .body import Send as Send
 from .ends import StreamEnd
 from .failure import debug_page
-from .filebody import FileBody, as_file
+from .filebody import BY_PATH, FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
 
-Send = t.Callable[[Message], t.Awaitable[None]]
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
 
 
@@ -48,13 +56,15 @@ def open_context(
     receive: Receive,
     entered: Context,
     notable: dict[bytes, list[bytes]],
+    send: Send | None = None,
 ) -> AppContext:
     """Return the context of a request that is to be handled.
 
     :param entered: the context variables as the server has set them.
     :param notable: the headers that decide how it is handled (`notable_headers`).
+    :param send: the connection's ``send``, for what handlers send ahead of the response.
     """
-    body = RequestBody(notable, receive, entered)
+    body = RequestBody(notable, receive, entered, send)
     request: Request = app.request_class.from_scope(scope, body)
     request.notable, request.json_module = notable, app.json
     ctx = AppContext(app, request=request)
@@ -76,6 +86,9 @@ class Exchange:
     #: Whether the response has begun.
     started = False
 
+    #: Whether the client was seen to leave while the body was sent.
+    gone = False
+
     #: Whether the whole request runs in its lane's thread.
     in_thread = False
 
@@ -94,15 +107,17 @@ class Exchange:
         self.entered = copy_context() if entered is None else entered
         if ctx is None:
             notable = notable_headers(scope["headers"])
-            ctx = open_context(app, scope, receive, self.entered, notable)
+            ctx = open_context(app, scope, receive, self.entered, notable, send)
         self.ctx, self.request = ctx, ctx.request
         self.body = t.cast("RequestBody", self.request._body)
+        if not self.body.complete:
+            self.body.timeout = app.config["BODY_TIMEOUT"]
 
     @property
     def driver(self) -> LoopDriver:
         """What calls this request's handlers on the loop; made when it is first needed."""
         if self._driver is None:
-            self._driver = LoopDriver(self.app)
+            self._driver = LoopDriver(self.app, self.ctx._lane)
         return self._driver
 
     async def receive(self) -> Message:
@@ -139,7 +154,7 @@ class Exchange:
                 return as_whole(result, self.request, self._is_bodiless(result))
             file = as_file(self.app, result)
             if file is not None:
-                file.prepare(wanted=not self._is_bodiless(result))
+                file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
             if _needs_more(result):
                 self.open_lane().hold()
         return result
@@ -159,8 +174,8 @@ class Exchange:
             await self.fail(error)
         finally:
             _current.context.reset(token)
-            if self._driver is not None:
-                self._driver.close()
+            if self.ctx._lane is not None:
+                self.ctx._lane.release()
             self.body.release()
             self.ctx.forget_errors()
 
@@ -225,17 +240,27 @@ class Exchange:
     async def send_response(self, response: t.Any) -> None:
         """Send status, headers and body."""
         if getattr(response, "asgi_app", None) is not None:
-            await self._send_asgi(response)
+            await send_by_app(response, self.scope, self.receive, self.send)
             return
         bodiless, file = self._is_bodiless(response), as_file(self.app, response)
-        if bodiless or response.is_sequence:
-            await self.send(*as_whole(response, self.request, bodiless))
+        whole = bodiless or response.is_sequence
+        messages: tuple[Message, ...] = (
+            as_whole(response, self.request, bodiless)
+            if whole
+            else (wire_start(response, self.request),)
+        )
+        if file is not None and not whole:
+            await self._send_file(messages[0], file)
             return
-        start = wire_start(response, self.request)
-        if file is not None:
-            await self._send_file(start, file)
-            return
-        await self.send(start)
+        announced = not bodiless and announce(response, self.request, messages[0])
+        await self.send(*messages)
+        if not whole:
+            await self._send_body(response)
+        if announced and not self.gone:
+            await self.send(await trailers_message(response, self.driver.call))
+
+    async def _send_body(self, response: t.Any) -> None:
+        self.body.answered = True
         if response.is_async:
             chunks = self._async_chunks(response)
         else:
@@ -243,9 +268,10 @@ class Exchange:
         await self._stream(chunks, response.keep_alive, response.ends_at_shutdown)
 
     async def _send_file(self, start: Message, file: FileBody) -> None:
-        await file.prepare_here()
-        if file.over:
-            await self.send(start, {"type": "http.response.body", "body": file.take()})
+        await file.prepare_here(self.request.offers(BY_PATH))
+        message = file.as_message()
+        if message is not None:
+            await self.send(start, message)
         else:
             await self.send(start)
             await self._stream(file.pieces())
@@ -281,6 +307,7 @@ class Exchange:
             if end.stopped and error is None and not end.gone:
                 await self._send_end()
             group.cancel_scope.cancel()
+        self.gone = end.gone
         if error is None:
             return
         left = end.gone or self.body.cut_off
@@ -313,19 +340,6 @@ class Exchange:
         finally:
             await close_body(response.response)
 
-    async def _send_asgi(self, response: t.Any) -> None:
-        """Let an ASGI application send the body, under the status and headers that hooks left."""
-        before = known_head(response.asgi_app)
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                sent = message["status"], message["headers"]
-                status, headers = merged_head(response, before, sent)
-                message = {**message, "status": status, "headers": headers}
-            await self.send(message)
-
-        await response.asgi_app(self.scope, self.receive, send)
-
     @property
     def raises(self) -> bool:
         """Whether the server is to see what escapes the pipeline."""
@@ -333,7 +347,10 @@ class Exchange:
 
     async def fail(self, error: Exception) -> None:
         """Answer what escaped the pipeline; it is raised on where nothing can be answered."""
-        if self.started or (self.raises and not self.app.debug):
+        if self.ctx.client_left and isinstance(error, (OSError, ClientDisconnected)):
+            return  # who was to get the answer is why there is none
+        answered = self.started or self.ctx.answered is not None
+        if answered or (self.raises and not self.app.debug):
             raise error
         self.app.log_exception((type(error), error, error.__traceback__))
         if self.app.debug and self.app.config["DEBUG_PAGES"]:
@@ -352,6 +369,8 @@ class Exchange:
     ) -> t.Coroutine[t.Any, t.Any, None]:
         """Send a response whose body is known; that of a HEAD request is only counted."""
         headers.append((b"content-length", b"%d" % len(body)))
+        if self.request.ends_connection:
+            headers.append(CLOSE)
         shown = b"" if self.scope["method"] == "HEAD" else body
         return self.send(
             {"type": "http.response.start", "status": status, "headers": headers},
@@ -370,6 +389,7 @@ def _is_whole(response: t.Any) -> bool:
     return (
         response.is_sequence
         and getattr(response, "asgi_app", None) is None
+        and getattr(response, "trailers", None) is None
         and not response._on_close
         and not hasattr(response.response, "close")
     )
@@ -379,26 +399,3 @@ def _needs_more(response: t.Any) -> bool:
     """Whether the lane has more to do for this response than it has done."""
     made = response.is_sequence or type(response.response) is FileBody
     return bool(not made or response._on_close or pipeline.holds_context(response))
-
-
-async def answer_failure(
-    app: t.Any, scope: Message, receive: Receive, send: Send, error: Exception, started: bool
-) -> None:
-    """Answer what another application raised, in the name of the app that it works for.
-
-    :param scope: the connection's scope, as the app got it.
-    :param started: whether a response has begun.
-    :raises Exception: the error, where it cannot be answered any more or `PROPAGATE_EXCEPTIONS`
-        asks for it.
-    """
-    exchange = Exchange(app, scope, receive, send)
-    exchange.started = started
-    token = _current.context.set(exchange.ctx)
-    try:
-        if isinstance(error, HTTPException) and not started:
-            await exchange.send_page(error)
-        else:
-            await exchange.fail(error)
-    finally:
-        _current.context.reset(token)
-        exchange.ctx.forget_errors()

@@ -54,6 +54,38 @@ class Rest:
         return _the_rest(*self._args)
 
 
+class Begun:
+    """A coroutine that has taken its first step: over by then, or to be awaited.
+
+    It may have entered a cancel scope by then, so that none may be entered around the rest alone.
+
+    :param coroutine: the coroutine.
+    """
+
+    __slots__ = ("_coroutine", "_waits_for", "over", "result")
+
+    def __init__(self, coroutine: t.Coroutine[t.Any, t.Any, t.Any]) -> None:
+        self._coroutine = coroutine
+        self.over, self.result, self._waits_for = False, None, None
+        try:
+            self._waits_for = coroutine.send(None)
+        except StopIteration as stop:
+            self.over, self.result = True, stop.value
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for something, and not only for its next turn on the loop."""
+        waits_for = self._waits_for  # asyncio's futures have the one, trio's traps the other
+        return hasattr(waits_for, "_asyncio_future_blocking") or hasattr(waits_for, "abort_func")
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
+        return _the_rest(_run_here, self._coroutine, self._waits_for)
+
+
+def _run_here(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
+    return func(*args)
+
+
 class called_in:
     """The awaitable ``func(*args)``, run in a context whatever is current where it is awaited.
 

@@ -8,7 +8,8 @@ from contextvars import copy_context
 from ..mounts import Mount
 from ..sansio.app import App
 from .bridge import serve_wsgi
-from .http import Message, Receive, Send, answer_failure
+from .guests import answer_failure
+from .http import Message, Receive, Send
 from .isolation import InContext
 
 

@@ -53,6 +53,8 @@ def find(app: t.Any, scope: Message) -> Found | None:
     if found is None:
         return None
     rule, args = found
+    if getattr(rule, "is_guarded", False):
+        return None
     view = app.view_functions.get(rule.endpoint)
     return None if view is None else (view, rule, args)
 
@@ -61,7 +63,7 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found:
     """Handle a request that `find` has found a view for, and send its response."""
     view, rule, args = found
     entered = copy_context()
-    ctx = open_context(app, scope, receive, entered, {})
+    ctx = open_context(app, scope, receive, entered, {}, send)
     request = ctx.request
     ctx.matched, request.url_rule, request.view_args = True, rule, args
     way: Way = app, scope, receive, send, entered, ctx

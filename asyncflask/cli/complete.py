@@ -11,6 +11,8 @@ import anyio
 import anyio.from_thread
 import click
 
+from ..loops import on_event_loop
+
 R = t.TypeVar("R")
 
 
@@ -28,9 +30,7 @@ def complete(awaitable: Awaitable[R]) -> R:
     test), it runs in another thread. Context variables are seen in both.
     """
     command = click.get_current_context(silent=True)
-    try:
-        anyio.get_cancelled_exc_class()
-    except RuntimeError:  # no loop runs in this thread, of whatever library
+    if not on_event_loop():
         return anyio.run(_wait_for, awaitable, command)
     with anyio.from_thread.start_blocking_portal() as portal:
         return portal.call(_wait_for, awaitable, command)

@@ -7,9 +7,14 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+import anyio
 import click
 
-_OURS = (str(Path(__file__).parent.parent), str(Path(click.__file__).parent), "<frozen importlib")
+_OURS = (
+    *(str(Path(module).parent) for module in (anyio.__file__, click.__file__)),
+    str(Path(__file__).parent.parent),
+    "<frozen importlib",
+)
 _PYTHON = sysconfig.get_path("stdlib")
 
 

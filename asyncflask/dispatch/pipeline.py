@@ -23,7 +23,8 @@ from ..ctx import AppContext
 from ..drivers import Driver
 from ..signals import appcontext_pushed
 from . import errors
-from .returns import Plain, as_plain, has_session_cookie, make_response
+from .guard import guarded, is_guarded
+from .returns import Plain, as_plain, checked_answer, has_session_cookie, make_response
 from .steps import notify, step
 from .teardown import finish
 
@@ -67,6 +68,8 @@ async def respond(ctx: AppContext, driver: Driver, dispatched: Dispatched | None
             response = await step(ctx, "full_dispatch_request", full_dispatch)(ctx, driver)
     except Exception as error:
         ctx.error = error
+        if ctx.answered is not None or ctx.client_left:
+            raise
         response = await step(ctx, "handle_exception", handle_exception, error)(ctx, driver, error)
     return response
 
@@ -83,8 +86,14 @@ async def full_dispatch(
         if dispatched is not None:
             value = dispatched()
         else:
-            value = await _preprocess_and_dispatch(ctx, driver)
+            handle = _preprocess_and_dispatch
+            guards = is_guarded(ctx)
+            value = await (guarded(ctx, driver, handle) if guards else handle(ctx, driver))
+        if ctx.answered is not None:
+            return checked_answer(ctx, value)
     except Exception as error:
+        if ctx.answered is not None or ctx.client_left:
+            raise  # there is nothing that could be answered any more
         value = await step(ctx, "handle_user_exception", errors.handle_user, error)(
             ctx, driver, error
         )

@@ -122,6 +122,26 @@ def to_response(app: t.Any, value: t.Any) -> t.Any:
     return body
 
 
+def _has_sent(ctx: AppContext | None, value: t.Any) -> bool:
+    """Whether a value is what the view has sent its response with: see `streaming_response`."""
+    sent = None if ctx is None else ctx.answered
+    return sent is not None and getattr(value, "response", None) is sent
+
+
+def checked_answer(ctx: AppContext, value: t.Any) -> t.Any:
+    """Return the response that the view has sent, if it returned nothing else.
+
+    :raises TypeError: if it did.
+    """
+    if value is None or value is ctx.answered or _has_sent(ctx, value):
+        return ctx.answered
+    raise TypeError(
+        f"The view function for {_current.request.endpoint!r} sent a response with"
+        f" streaming_response() and returned {type(value).__name__} on top of it, which cannot be"
+        " sent any more. Return what `async with streaming_response(...) as out` gave: `out`."
+    )
+
+
 def _unpacked(value: t.Any) -> tuple[t.Any, t.Any, t.Any]:
     """Split a view's value into body, status and headers."""
     if not isinstance(value, tuple):
@@ -140,6 +160,8 @@ def _coerced(app: t.Any, body: t.Any) -> t.Any:
     """Make a response of JSON data, of another class's response or of an application."""
     if isinstance(body, (dict, list)):
         return app.json.response(body)
+    if _has_sent(_current.request_context(), body):
+        return body.response
     if is_asgi(body):
         return _from_asgi(app, body)
     if isinstance(body, HTTPException):

@@ -79,7 +79,6 @@ def url_for(
     app: t.Any,
     endpoint: str,
     values: dict[str, t.Any],
-    *,
     anchor: str | None,
     method: str | None,
     scheme: str | None,
@@ -123,12 +122,13 @@ def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
     """
     ctx = _current.request_context()
     if ctx is not None:
-        if endpoint.startswith("."):
-            blueprint = ctx.request.blueprint
+        if endpoint[:1] == ".":
+            blueprint = ctx._request.blueprint
             endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
-        if ctx.url_adapter is None:
+        adapter = ctx.url_adapter
+        if adapter is None:
             raise ctx.request.routing_exception or NoHost()
-        return ctx.url_adapter, endpoint, True
+        return adapter, endpoint, True
     around = _current.app_context()
     adapter = app.create_url_adapter(None) if around is None else around.url_adapter
     if adapter is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import typing as t
 import weakref
@@ -16,6 +17,8 @@ from uuid import UUID
 
 from werkzeug.http import http_date
 from werkzeug.sansio.response import Response
+
+from .. import _current
 
 
 class JSONHost(t.Protocol):
@@ -117,6 +120,15 @@ def _default(o: t.Any) -> t.Any:
     raise TypeError(f"Object of type {type(o).__name__} is not JSON serializable")
 
 
+def _at_once(default: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
+    """Return an ``async def`` default as a plain function, which the current app calls."""
+
+    def call(value: t.Any) -> t.Any:
+        return _current.require_app_context().app._call_at_once(default, value)
+
+    return call
+
+
 @lru_cache(maxsize=32)
 def _encoder(
     default: t.Callable[[t.Any], t.Any],
@@ -130,7 +142,7 @@ def _encoder(
     PERF: `json.dumps` builds one on each call, which is 0.9 of the 2.2 us of a small dict.
     """
     return json.JSONEncoder(
-        default=default,
+        default=_at_once(default) if inspect.iscoroutinefunction(default) else default,
         ensure_ascii=ensure_ascii,
         sort_keys=sort_keys,
         indent=indent,

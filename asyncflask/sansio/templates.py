@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import typing as t
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, wraps
 
-from jinja2 import BaseLoader, Environment
+from jinja2 import BaseLoader, Environment, pass_environment
 
 from .. import typing as ft
 from .scaffold import Scaffold, setupmethod
@@ -52,6 +53,33 @@ class TemplateRegistry(Scaffold):
         """
         return filename is None or filename.endswith(AUTOESCAPED)
 
+    if t.TYPE_CHECKING:
+
+        def _call_at_once(
+            self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+        ) -> t.Any:
+            """Call a function of either kind; only an app that does I/O can say how."""
+
+    def _of_both_modes(self, f: Callable[..., t.Any]) -> Callable[..., t.Any]:
+        """Return an ``async def`` filter or test so that it may be used in sync rendering too.
+
+        Where it is awaited, in Jinja's async mode, it is called as it is.
+        """
+        if not inspect.iscoroutinefunction(f):
+            return f
+        takes_context = hasattr(f, "jinja_pass_arg")  # one of the objects of `jinja2.pass_context`
+
+        @wraps(f)
+        def call(first: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            environment = getattr(first, "environment", first)
+            args = (first, *args) if takes_context else args
+            if environment.is_async:
+                return f(*args, **kwargs)
+            return self._call_at_once(f, *args, **kwargs)
+
+        vars(call)["jinja_async_variant"] = True  # not called while a template is compiled
+        return call if takes_context else pass_environment(call)
+
     @setupmethod
     def template_filter(
         self, name: str | None = None
@@ -74,7 +102,7 @@ class TemplateRegistry(Scaffold):
         :param f: the filter.
         :param name: its name; by default the function's.
         """
-        self.jinja_env.filters[name or f.__name__] = f
+        self.jinja_env.filters[name or f.__name__] = self._of_both_modes(f)
 
     @setupmethod
     def template_test(
@@ -98,7 +126,7 @@ class TemplateRegistry(Scaffold):
         :param f: the test.
         :param name: its name; by default the function's.
         """
-        self.jinja_env.tests[name or f.__name__] = f
+        self.jinja_env.tests[name or f.__name__] = self._of_both_modes(f)
 
     @setupmethod
     def template_global(

@@ -41,8 +41,10 @@ class URLRegistry(Scaffold):
 
     if t.TYPE_CHECKING:
 
-        def ensure_sync(self, func: Callable[..., t.Any]) -> Callable[..., t.Any]:
-            """Return `func` callable by plain code; only an app that does I/O can say how."""
+        def _call_at_once(
+            self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+        ) -> t.Any:
+            """Call a function of either kind; only an app that does I/O can say how."""
 
     @setupmethod
     def add_url_rule(
@@ -110,7 +112,7 @@ class URLRegistry(Scaffold):
         names = reversed(_split_blueprint_path(blueprint)) if blueprint else ()
         for name in (None, *names):
             for func in self.url_default_functions.get(name, ()):
-                self.ensure_sync(func)(endpoint, values)
+                self._call_at_once(func, endpoint, values)
 
     def handle_url_build_error(
         self, error: BuildError, endpoint: str, values: dict[str, t.Any]
@@ -127,7 +129,7 @@ class URLRegistry(Scaffold):
         active = sys.exc_info()[1]
         for handler in self.url_build_error_handlers:
             try:
-                url = handler(error, endpoint, values)
+                url: str | None = self._call_at_once(handler, error, endpoint, values)
             except BuildError as newer:
                 error = newer
             else:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
 from functools import cache
 from importlib.metadata import version
 from types import TracebackType
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
+import httpx
 import werkzeug.test
+from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request as BaseRequest
 
+from ..drivers import ThreadDriver, drive
+from ..mounts import ENVIRON_STATE
 from ..sessions import SessionMixin
+from .handshake import handshake
+from .session import open_session, store_session
+from .sse import EVENT_STREAM, Events, iter_sse
+from .transport import ASGITransport
+from .websocket import AsyncWebSocket, WebSocket
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -82,6 +91,16 @@ def _base_url(
     return f"{scheme}://{url.netloc or host}/{root}"
 
 
+def _as_httpx(environ: WSGIEnvironment) -> httpx.Request:
+    """Return the request that a WSGI environ describes, without its body and its root path."""
+    request = BaseRequest(environ)
+    path = quote(environ["PATH_INFO"].encode("latin-1"), safe="/~!$&'()*+,;=:@")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+    query = quote(request.query_string, safe="%/?:@!$&'()*+,;=~[]")
+    url = httpx.URL(f"{request.scheme}://{request.host}{path}{query and '?'}{query}")
+    return httpx.Request("GET", url, headers=headers)
+
+
 class FlaskClient(werkzeug.test.Client):
     """A `werkzeug.test.Client` for an app; made by ``app.test_client()``.
 
@@ -89,6 +108,8 @@ class FlaskClient(werkzeug.test.Client):
     a test can look at `request`, `session` and `g`.
 
     `environ_base` holds what every request's environ starts from; change it as you like.
+    `lifespan_state` is the state of the app's lifespan, if it was started (see `StartedApp`):
+    websockets and mounted apps find it in their scope.
     """
 
     application: t.Any
@@ -99,6 +120,7 @@ class FlaskClient(werkzeug.test.Client):
             "HTTP_USER_AGENT": _user_agent(),
             "REMOTE_ADDR": "127.0.0.1",
         }
+        self.lifespan_state: Mapping[str, t.Any] | None = None
         self.preserve_context = False
         self._context_stack = ExitStack()
         self._new_contexts: list[AbstractContextManager[t.Any]] = []
@@ -123,30 +145,21 @@ class FlaskClient(werkzeug.test.Client):
                 "Cookies are disabled. A session travels in a cookie: make the client with"
                 " 'use_cookies=True'."
             )
-        app, interface = self.application, self.application.session_interface
-        ctx = app.test_request_context(*args, **kwargs)
+        driver = ThreadDriver(self.application)
+        ctx = self.application.test_request_context(*args, **kwargs)
         self._add_cookies_to_wsgi(ctx.request.environ)
         with ctx:
-            session = app.ensure_sync(interface.open_session)(app, ctx.request)
-        if session is None:
-            raise RuntimeError(
-                "Session backend did not open a session. Is SECRET_KEY set for this app?"
-            )
+            session = drive(open_session(ctx, driver))
         yield session
-        if not interface.is_null_session(session):
-            self._store_session(ctx, session)
-
-    def _store_session(self, ctx: t.Any, session: SessionMixin) -> None:
-        app = self.application
-        response = app.response_class()
         with ctx:
-            app.ensure_sync(app.session_interface.save_session)(app, session, response)
+            cookies = drive(store_session(ctx, driver, session))
         host, _, _ = ctx.request.host.partition(":")
-        cookies = response.headers.getlist("Set-Cookie")
         self._update_cookies_from_response(host, ctx.request.path, cookies)
 
     def _copy_environ(self, other: WSGIEnvironment) -> WSGIEnvironment:
         environ = self.environ_base | other
+        if self.lifespan_state is not None:
+            environ[ENVIRON_STATE] = self.lifespan_state
         if self.preserve_context:
             environ[PRESERVE_CONTEXT] = self._new_contexts.append
         return environ
@@ -203,6 +216,76 @@ class FlaskClient(werkzeug.test.Client):
             self._new_contexts.clear()
         response.json_module = self.application.json
         return response
+
+    def websocket(
+        self,
+        *args: t.Any,
+        subprotocols: Sequence[str] = (),
+        denial_responses: bool = True,
+        **kwargs: t.Any,
+    ) -> WebSocket:
+        """Return a websocket to the app, for ``with``.
+
+        ::
+
+            with client.websocket("/rooms/1", subprotocols=["chat"]) as ws:
+                ws.send_json({"text": "hello"})
+                assert ws.receive_json()["text"] == "hello"
+
+        The client's cookies, and with them the session, go along, and cookies that the app sets
+        with its acceptance or refusal are kept. The app runs on the process's background loop.
+
+        :param args: as for `open`.
+        :param subprotocols: what the client can speak, the best first.
+        :param denial_responses: whether the "server" lets the app refuse with a response of its own
+            (the ASGI extension ``websocket.http.response``); most do, and else it is a bare 403.
+        :param kwargs: the parameters of `EnvironBuilder`.
+        :raises httpx.LocalProtocolError: if a subprotocol cannot be sent.
+        """
+        environ = self._prepare(args, kwargs).environ
+        self._add_cookies_to_wsgi(environ)
+        request = handshake(_as_httpx(environ), subprotocols, denial_responses)
+        transport = ASGITransport(
+            self.application,
+            root_path=environ["SCRIPT_NAME"].rstrip("/"),
+            client=(environ["REMOTE_ADDR"], int(environ.get("REMOTE_PORT", 123))),
+            lifespan=False,
+            state=self.lifespan_state,
+        )
+
+        async def opening() -> httpx.Response:
+            response = await transport.handle_async_request(request)
+            response.request = request
+            cookies = response.headers.get_list("Set-Cookie")
+            self._update_cookies_from_response(request.url.host, request.url.path, cookies)
+            return response
+
+        return WebSocket(AsyncWebSocket(opening, self.application.json))
+
+    @contextmanager
+    def sse(
+        self, *args: t.Any, last_event_id: str | None = None, **kwargs: t.Any
+    ) -> Iterator[Events]:
+        """Open a stream of server-sent events, as a browser's ``EventSource`` does.
+
+        ::
+
+            with client.sse("/events") as events:
+                assert next(events).json() == {"number": 1}
+
+        The end of the block is a disconnect. To reconnect, open another with the last event's `id`.
+
+        :param args: as for `open`.
+        :param last_event_id: sent as ``Last-Event-ID``.
+        :param kwargs: the parameters of `EnvironBuilder`.
+        :raises ValueError: if the answer is no stream of events.
+        """
+        headers = Headers(EVENT_STREAM)
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        headers.update(kwargs.pop("headers", None) or {})
+        with closing(self.open(*args, headers=headers, **kwargs)) as response:
+            yield iter_sse(response)
 
     def __enter__(self) -> t.Self:
         if self.preserve_context:

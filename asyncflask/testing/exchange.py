@@ -18,6 +18,8 @@ Anything else is an error in the app, and is raised where the app sends it.
 
 from __future__ import annotations
 
+import re
+import typing as t
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -29,6 +31,37 @@ from .tasks import DetachedTask
 
 #: What an extension allows before the response starts: the client may look at it, no more.
 _ASIDES = ("http.response.early_hint", "http.response.debug", "http.response.push")
+
+#: A token (RFC 9110 section 5.6.2), such as a header's name or a subprotocol.
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_IN_NO_VALUE = re.compile(rb"[\r\n\0]")
+
+
+def headers_of(message: Message) -> list[tuple[bytes, bytes]]:
+    """Return the headers that the app's message carries.
+
+    :raises TypeError: if they are not pairs of bytes.
+    :raises ValueError: if no server would send them.
+    """
+    headers = [(name, value) for name, value in message.get("headers", ())]
+    for name, value in headers:
+        if not (isinstance(name, bytes) and isinstance(value, bytes)):
+            raise TypeError(f"ASGI headers are pairs of bytes, not {(name, value)!r}.")
+    check_headers(headers)
+    return headers
+
+
+def check_headers(headers: t.Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse what no client and no server puts on the wire, such as a line break in a value.
+
+    :raises ValueError: if a name is no token, or a value has a CR, LF or NUL (RFC 9110 section 5).
+    """
+    for name, value in headers:
+        if not TOKEN.fullmatch(name) or _IN_NO_VALUE.search(value):
+            raise ValueError(
+                f"The header {name!r}: {value!r} cannot be sent: its name has to be a token, and"
+                " its value must not have a CR, LF or NUL in it."
+            )
 
 
 class Exchange:
@@ -124,11 +157,7 @@ class Exchange:
         The client's own failure to produce the request's body comes first: whatever the app did
         after it, it did because of it.
         """
-        error = self._body.error or self._task.error
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            cancelled = RuntimeError("The app was cancelled, and not by this client.")
-            cancelled.__cause__ = error
-            return cancelled
+        error = self._body.error or self._task.failure()
         if error is not None or self.gone or self.complete:
             return error
         undone = "starting" if self.status is None else "completing"
@@ -181,10 +210,8 @@ class Exchange:
         return self._take_aside if kind in _ASIDES and self._state == "start" else None
 
     async def _take_start(self, message: Message) -> None:
-        headers = [(name, value) for name, value in message.get("headers", ())]
+        headers = headers_of(message)
         for name, value in headers:
-            if not (isinstance(name, bytes) and isinstance(value, bytes)):
-                raise TypeError(f"ASGI headers are pairs of bytes, not {(name, value)!r}.")
             if name.lower() == b"content-length":
                 self._promised = int(value)
         if self._scope["method"] == "HEAD" or message["status"] in (204, 304):

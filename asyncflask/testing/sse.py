@@ -14,6 +14,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import httpx
+from werkzeug.test import TestResponse
+
+#: The headers that a browser asks for events with (HTML standard, section 9.2.3).
+EVENT_STREAM = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +101,18 @@ class EventParser:
         return event
 
 
-class _Events(AsyncIterator[ReceivedEvent]):
-    """An iterator rather than a generator: there is nothing to close if it is left halfway."""
+class AsyncEvents(AsyncIterator[ReceivedEvent]):
+    """The events of a response, as they come.
 
-    def __init__(self, response: httpx.Response, last_id: str) -> None:
+    :param response: the response.
+    """
+
+    # An iterator rather than a generator: there is nothing to close if it is left halfway.
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
         self._pieces = _pieces(response)
-        self._parser = EventParser(last_id)
+        self._parser = EventParser(response.request.headers.get("last-event-id", ""))
         self._ready: deque[ReceivedEvent] = deque()
 
     async def __anext__(self) -> ReceivedEvent:
@@ -134,7 +144,29 @@ def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
     return pieces
 
 
-def aiter_sse(response: httpx.Response) -> AsyncIterator[ReceivedEvent]:
+class Events(Iterator[ReceivedEvent]):
+    """The events of a response of the sync test client, as they come.
+
+    :param response: the response.
+    """
+
+    def __init__(self, response: TestResponse) -> None:
+        self.response = response
+        self._pieces = response.iter_encoded()
+        if "content-encoding" in response.headers:
+            encoding = {"content-encoding": response.headers["content-encoding"]}
+            decoded = httpx.Response(200, headers=encoding, content=self._pieces)
+            self._pieces = decoded.iter_bytes()
+        self._parser = EventParser(response.request.headers.get("last-event-id", ""))
+        self._ready: deque[ReceivedEvent] = deque()
+
+    def __next__(self) -> ReceivedEvent:
+        while not self._ready:
+            self._ready.extend(self._parser.feed(next(self._pieces)))
+        return self._ready.popleft()
+
+
+def aiter_sse(response: httpx.Response) -> AsyncEvents:
     """Read a response's events as they come.
 
     ::
@@ -150,10 +182,23 @@ def aiter_sse(response: httpx.Response) -> AsyncIterator[ReceivedEvent]:
     :raises ValueError: if the response is not a stream of events, or its status is not 200, which
         both end a browser's ``EventSource`` for good.
     """
+    _check(response)
+    return AsyncEvents(response)
+
+
+def iter_sse(response: TestResponse) -> Events:
+    """`aiter_sse` for a response of ``app.test_client()``; close it, or use it with ``with``.
+
+    :raises ValueError: if the response is not a stream of events, or its status is not 200.
+    """
+    _check(response)
+    return Events(response)
+
+
+def _check(response: httpx.Response | TestResponse) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.status_code != 200 or kind != "text/event-stream":
         raise ValueError(
             f"{response.request.url} answered {response.status_code} with {kind or 'no'!r} content;"
             " a stream of events is 200 and 'text/event-stream'."
         )
-    return _Events(response, response.request.headers.get("last-event-id", ""))

@@ -41,6 +41,14 @@ class DetachedTask:
         """Whether the task is over."""
         return self._ended.is_set()
 
+    def failure(self) -> BaseException | None:
+        """Return what the task raised, once it is over; in words, if others cancelled it."""
+        if not isinstance(self.error, anyio.get_cancelled_exc_class()):
+            return self.error
+        cancelled = RuntimeError("The app was cancelled, and not by this client.")
+        cancelled.__cause__ = self.error
+        return cancelled
+
     async def _run(self) -> None:
         try:
             with self._scope:

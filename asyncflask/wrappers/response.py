@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
@@ -61,6 +61,11 @@ class Response(ResponseBase):
     #: Whether the body has no end of its own, so that it is ended when the app shuts down. A body
     #: that has one is sent to its end, in the time that the server allows.
     ends_at_shutdown = False
+
+    #: Headers that are sent behind the body, or a function, sync or async, that returns them when
+    #: the body is at its end: for a checksum or a count that is known only then. They are sent
+    #: where the server offers it and the client asks for it (``TE: trailers``), else dropped.
+    trailers: Mapping[str, str] | Callable[[], t.Any] | None = None
 
     @property
     def max_cookie_size(self) -> int:  # type: ignore[override]

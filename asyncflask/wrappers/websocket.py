@@ -172,28 +172,37 @@ class Websocket:
         await self._deny(self.app.response_class(body, status, [*pairs(headers)]))
 
     @waits_in_threads
-    async def receive(self) -> str | bytes:
+    def receive(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
         """Wait for the next message and return it: text as str, binary data as bytes.
 
         :raises WebSocketDisconnect: if the client leaves, or has left.
         """
-        return await self._next()
+        return self._next()
 
-    async def _next(self) -> str | bytes:
-        if self.state is not State.OPEN:
-            await self._open()
-        self._receiving = True
+    async def _next(self, iterating: bool = False) -> str | bytes:
+        """Return the next message. PERF: one coroutine for each message; two take 0.3 of 3 us more.
+
+        :param iterating: whether a client that leaves is the end of an iteration.
+        """
         try:
-            message = await self._receive_message()
-        finally:
-            self._receiving = False
-        if message["type"] != "websocket.receive":
-            raise self._closed(message.get("code", 1005), message.get("reason"))
-        data: str | bytes | None = message.get("text")
-        if data is None:
-            data = t.cast("bytes", message["bytes"])
-        if len(data) > self._surely_small or self._pace is not None:
-            await self._limit(data)
+            if self.state is not State.OPEN:
+                await self._open()
+            self._receiving = True
+            try:
+                message = await self._receive_message()
+            finally:
+                self._receiving = False
+            if message["type"] != "websocket.receive":
+                raise self._closed(message.get("code", 1005), message.get("reason"))
+            data: str | bytes | None = message.get("text")
+            if data is None:
+                data = t.cast("bytes", message["bytes"])
+            if len(data) > self._surely_small or self._pace is not None:
+                await self._limit(data)
+        except WebSocketDisconnect:
+            if iterating:
+                raise StopAsyncIteration from None
+            raise
         return data
 
     async def _limit(self, data: str | bytes) -> None:
@@ -316,11 +325,8 @@ class Websocket:
     def __aiter__(self) -> t.Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        try:
-            return await self._next()
-        except WebSocketDisconnect:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> t.Coroutine[t.Any, t.Any, str | bytes]:
+        return self._next(iterating=True)
 
     def __iter__(self) -> t.Iterator[str | bytes]:
         while True:

@@ -19,6 +19,9 @@ Head = tuple[int, t.Iterable[tuple[bytes, bytes]]]
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
+#: What says that no other request is read from the connection (RFC 9112 section 9.6).
+CLOSE = (b"connection", b"close")
+
 #: Headers that may be relative URLs, or have letters that none may have.
 _MAYBE_RELATIVE = frozenset({"location", "content-location"})
 
@@ -68,11 +71,14 @@ def wire_start(response: t.Any, request: t.Any) -> dict[str, t.Any]:
             f"A response cannot have the status {response.status_code}: HTTP has 200 to 599 for"
             " final answers (RFC 9110 section 15)."
         )
-    return {
+    start = {
         "type": "http.response.start",
         "status": response.status_code,
         "headers": wire_headers(response, request),
     }
+    if request.ends_connection:
+        start["headers"].append(CLOSE)
+    return start
 
 
 class Whole(t.NamedTuple):

@@ -18,6 +18,7 @@ from werkzeug.exceptions import ClientDisconnected
 from ..bodies import CHUNK_BYTES
 from ..exceptions import PipeClosed
 from ..handover import HandOver
+from ..mounts import ENVIRON_STATE
 from ..wrappers.wire import RawHeaders, known_head, merged_head
 from .body import put_body
 
@@ -223,7 +224,7 @@ def make_scope(environ: WSGIEnvironment) -> Message:
         "client": (client, int(environ.get("REMOTE_PORT") or 0)) if client else None,
         "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"] or 0)),
         "extensions": {},
-        "state": {},
+        "state": dict(environ.get(ENVIRON_STATE, ())),
     }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 from contextvars import Context, copy_context
 
+from werkzeug.exceptions import ClientDisconnected
+
 from .. import from_thread, portal
 from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
@@ -93,8 +95,13 @@ class _Exchange:
         error: BaseException | None = None
         streamed = False
         ctx._enter()
+        ctx.start_response = start_response
         try:
-            response = self._begun(drive(pipeline.respond(ctx, self.driver)))
+            response = drive(pipeline.respond(ctx, self.driver))
+            if ctx.answered is not None:  # and sent
+                response.close()
+                return ()
+            response = self._begun(response)
             if response.status_code == 204:  # of a body that is not there; PEP 3333's validator
                 response.headers.pop("Content-Type", None)
             body: t.Iterable[bytes] = response(self.environ, start_response)
@@ -102,6 +109,10 @@ class _Exchange:
             return _StreamedBody(self, response, body, copy_context()) if streamed else body
         except BaseException as raised:
             error = raised
+            if ctx.client_left and isinstance(raised, (OSError, ClientDisconnected)):
+                if ctx.answered is None:  # nobody will see it, but there has to be one
+                    start_response("400 BAD REQUEST", [("Content-Length", "0")])
+                return ()
             if response is not None:
                 response.close()
             raise

@@ -127,3 +127,86 @@ async def test_news_is_for_both_whoever_hears_it() -> None:
         await source.departure()
         assert await source() == GONE
     assert server.given == 1
+
+
+async def test_what_was_passed_over_is_read_while_somebody_waits_for_the_end() -> None:
+    server = Server(2, ended=True)
+    source = Arrivals(server.receive)
+    async with anyio.create_task_group() as group:
+        group.start_soon(source.departure)
+        for _ in range(10):
+            await wait_all_tasks_blocked()
+            await anyio.sleep(arrivals.FIRST_PAUSE / 4)
+        assert server.waiting == []  # it has all, and waits for more
+        with anyio.fail_after(1):
+            assert [(await source())["body"] for _ in range(2)] == [b"0", b"1"]
+        group.cancel_scope.cancel()
+
+
+async def test_has_left_waits_for_nothing() -> None:
+    server = Server(0)
+    source = Arrivals(server.receive)
+    assert await source.has_left() is False
+    server.say(GONE)
+    assert await source.has_left() is True
+    assert await source.has_left() is True
+    assert server.given == 1
+
+
+async def test_has_left_takes_nothing_from_the_reader() -> None:
+    server = Server(3, ended=True)
+    source = Arrivals(server.receive)
+    assert await source.has_left() is False
+    server.say(GONE)
+    assert await source.has_left() is True
+    assert [(await source())["body"] for _ in range(3)] == [b"0", b"1", b"2"]
+    assert await source() == GONE
+
+
+async def test_has_left_holds_back_a_client_whose_body_nobody_reads() -> None:
+    server = Server(1000)
+    server.say(GONE)
+    source = Arrivals(server.receive)
+    for _ in range(10):
+        assert await source.has_left() is False
+    assert server.given == arrivals.MOST_EARLY
+    for _ in range(1000):
+        await source()
+    assert await source.has_left() is True
+
+
+async def test_has_left_beside_a_reader_and_a_watcher() -> None:
+    server = Server(0)
+    source = Arrivals(server.receive)
+    left = anyio.Event()
+    read: list[Message] = []
+
+    async def reader() -> None:
+        read.append(await source())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(reader)
+        await wait_all_tasks_blocked()
+        assert await source.has_left() is False  # and the reader goes on waiting
+        server.say(part(0, last=True))
+        await wait_all_tasks_blocked()
+        assert read == [part(0, last=True)]
+        group.start_soon(source.watch, left.set)
+        await wait_all_tasks_blocked()
+        assert await source.has_left() is False
+        server.say(GONE)
+        await left.wait()
+        assert await source.has_left() is True
+
+
+async def test_has_left_over_a_channel_of_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As middleware and hypercorn have it: a message that is there may take a turn of the loop."""
+    monkeypatch.setattr(arrivals, "A_TURN", 0.2)  # however busy the machine is
+    send, receive = anyio.create_memory_object_stream[Message](3)
+    source = Arrivals(receive.receive)
+    async with send, receive:
+        await send.send(part(0, last=True))
+        assert await source.has_left() is False
+        await send.send(GONE)
+        assert await source.has_left() is True
+        assert (await source())["body"] == b"0"

@@ -221,6 +221,8 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
     app, events = make_app(does, is_async)
     headers, is_short = WAYS[way]
     asked = scope("/a/1", headers=headers)
+    assert shortcut.find(app, asked) is None, "the first request ends the setup"
+    app._got_first_request = True
     assert (shortcut.find(app, asked) is not None) is is_short
     exchange, variables = Exchange(), list[str]()
 

@@ -353,11 +353,13 @@ def test_a_websocket_that_the_app_closes(site: LiveServer) -> None:
     site.rest()
 
 
-@pytest.mark.parametrize("path", ["/", "/legacy/", "/star/nowhere", "/nowhere"])
-def test_websockets_that_nobody_takes(site: LiveServer, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/", 400), ("/legacy/", 404), ("/star/nowhere", 403), ("/nowhere", 404)]
+)
+def test_websockets_that_nobody_takes(site: LiveServer, path: str, status: int) -> None:
     with pytest.raises(InvalidStatus) as caught, connect(socket_url(site, path)):
         raise AssertionError("not reached")
-    assert caught.value.response.status_code == 403
+    assert caught.value.response.status_code == status
     site.rest()
 
 

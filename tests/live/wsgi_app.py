@@ -20,7 +20,7 @@ import anyio
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
-from asyncflask import Flask, g, request, send_file
+from asyncflask import Flask, g, request, send_file, streaming_response
 
 FOLDER = Path(os.environ.get("WSGI_TEST_FOLDER", "."))
 
@@ -150,6 +150,27 @@ async def endless() -> AsyncIterator[bytes]:
             count("closed")
 
     return pieces()
+
+
+@app.get("/block")
+async def block() -> t.Any:
+    async with streaming_response(mimetype="text/csv") as out:
+        for number in range(3):
+            await out.send(f"{number};")
+    return out
+
+
+@app.get("/block-endless")
+async def endless_block() -> t.Any:
+    count("opened")
+    try:
+        async with streaming_response() as out:
+            while True:
+                await out.send(b"x" * 10_000)
+    finally:
+        await asyncio.sleep(0)
+        count("closed")
+    return out
 
 
 @app.get("/starlette")

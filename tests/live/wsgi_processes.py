@@ -42,6 +42,9 @@ COMMANDS: dict[str, list[str]] = {
 #: Those that have one request at a time.
 ONE_BY_ONE = {"gunicorn sync", "gunicorn preload"}
 
+#: Those whose `start_response` returns no `write`, against PEP 3333.
+WITHOUT_WRITE = {"granian"}
+
 
 class ServerProcess(Site):
     """A server that runs.

@@ -36,8 +36,8 @@ class PlainApp(App):
     def create_jinja_environment(self) -> Environment:
         return Environment(loader=DictLoader({}))
 
-    def ensure_sync(self, func: Callable[..., t.Any]) -> Callable[..., t.Any]:
-        return func
+    def _call_at_once(self, func: Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        return func(*args, **kwargs)
 
 
 class PlainBlueprint(Blueprint):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from inspect import unwrap
 
 import pytest
 from jinja2 import BaseLoader, DictLoader
@@ -24,11 +25,11 @@ async def double_async(value: t.Any) -> t.Any:
 def test_registration(app: App, kind: str, function: t.Any) -> None:
     registry = getattr(app.jinja_env, f"{kind}s")
     assert getattr(app, f"template_{kind}")()(function) is function
-    assert registry[function.__name__] is function
+    assert unwrap(registry[function.__name__]) is function
     assert getattr(app, f"template_{kind}")("by_name")(function) is function
-    assert registry["by_name"] is function
+    assert unwrap(registry["by_name"]) is function
     getattr(app, f"add_template_{kind}")(function, "by_call")
-    assert registry["by_call"] is function
+    assert unwrap(registry["by_call"]) is function
     getattr(app, f"add_template_{kind}")(str.upper)
     assert registry["upper"] is str.upper
 

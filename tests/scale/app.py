@@ -25,6 +25,7 @@ from asyncflask import (
     session,
 )
 
+from .streams import add_streams
 from .tally import Tally
 
 #: Bytes of one chunk of an endless body: one read's worth.
@@ -74,6 +75,7 @@ def make_app(tally: Tally, gate: Gate, file: Path, bridged: bool) -> Flask:
     add_short_async_answers(on_loop)
     app.register_blueprint(plain, url_prefix="/sync")
     app.register_blueprint(on_loop, url_prefix="/async")
+    app.register_blueprint(add_streams(app, tally), url_prefix="/streams")
     if bridged:
         app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
     return app

@@ -27,6 +27,28 @@ def http(handler: Handler) -> ASGIApp:
     return app
 
 
+def websocket(handler: Handler) -> ASGIApp:
+    """Make an app of a handler of websockets that does not know the lifespan."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "websocket"
+        assert await receive() == {"type": "websocket.connect"}
+        await handler(scope, receive, send)
+
+    return app
+
+
+async def accept(send: Send, subprotocol: str | None = None, *headers: tuple[bytes, bytes]) -> None:
+    await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": [*headers]})
+
+
+async def echo_messages(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accept, and send every message back until the client leaves."""
+    await accept(send)
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({**message, "type": "websocket.send"})
+
+
 async def start(send: Send, status: int = 200, *headers: tuple[bytes, bytes], **more: Any) -> None:
     message = {"type": "http.response.start", "status": status, "headers": [*headers], **more}
     await send(message)

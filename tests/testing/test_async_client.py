@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from asyncflask import Flask, request, session
+from asyncflask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from asyncflask.testing import ASGITransport, AsyncClient
 
 from .apps import body, hello, start
@@ -142,3 +144,42 @@ class TestOurApp:
                 await client.get("/boom")
             app.testing = False
             assert (await client.get("/boom")).status_code == 500
+
+    @pytest.mark.anyio
+    async def test_session_transaction(self, app: Flask) -> None:
+        async with AsyncClient(app) as client:
+            async with client.session_transaction() as stored:
+                assert not stored
+                stored["user"] = "ada"
+            assert (await client.get("/async")).json()["user"] == "ada"
+            await client.post("/sync", data={"user": "bob"})
+            async with client.session_transaction() as stored:
+                assert stored["user"] == "bob"
+                stored.clear()
+            assert (await client.get("/async")).json()["user"] is None
+            assert not client.cookies
+
+    @pytest.mark.anyio
+    async def test_session_transaction_of_an_async_interface(self, app: Flask) -> None:
+        class Interface(SecureCookieSessionInterface):
+            async def open_session(self, app: object, request: object) -> object:  # type: ignore[override]
+                await anyio.lowlevel.checkpoint()
+                seen.append(request.headers["X-A"])  # type: ignore[attr-defined]
+                return SecureCookieSession()
+
+            async def save_session(self, app: object, session: object, response: object) -> None:  # type: ignore[override]
+                await anyio.lowlevel.checkpoint()
+                response.set_cookie("stored", session["user"])  # type: ignore[attr-defined,index]
+
+        seen: list[str] = []
+        app.session_interface = Interface()
+        async with AsyncClient(app) as client:
+            async with client.session_transaction("/x", headers={"X-A": "b"}) as stored:
+                stored["user"] = "ada"
+            assert client.cookies["stored"] == "ada"
+        assert {*seen} == {"b"}
+
+    async def test_session_transaction_without_a_secret_key(self, app: Flask) -> None:
+        app.secret_key = None
+        with pytest.raises(RuntimeError, match="SECRET_KEY"):
+            await AsyncClient(app).session_transaction().__aenter__()

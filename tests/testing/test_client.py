@@ -53,10 +53,14 @@ def test_names() -> None:
     assert sorted(asyncflask.testing.__all__) == [
         "ASGITransport",
         "AsyncClient",
+        "AsyncWebSocket",
         "EnvironBuilder",
         "FlaskCliRunner",
         "FlaskClient",
         "LifespanError",
+        "StartedApp",
+        "WebSocket",
+        "WebSocketRefused",
     ]
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 import anyio
 import anyio.lowlevel
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -22,6 +23,19 @@ from asyncflask.testing import AsyncClient
 from .apps import HTTPX_LEAVES_GENERATORS, body, chunks_of, echo, hello, http, settle, start
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("header", [("X", "a\r\nb: c"), ("X", "\0"), ("X Y", "z"), ("", "z")])
+async def test_headers_that_cannot_be_sent(header: tuple[str, str]) -> None:
+    with pytest.raises(httpx.LocalProtocolError, match="cannot be sent"):
+        await AsyncClient(http(hello)).get("/", headers=[header])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        name, value = header
+        await start(send, 200, (name.encode(), value.encode()))
+
+    with pytest.raises(ValueError, match="cannot be sent"):
+        await AsyncClient(http(app)).get("/")
 
 
 class TestScope:

@@ -9,7 +9,16 @@ from httpx import Response as HttpxResponse
 from werkzeug.test import TestResponse
 
 from asyncflask import Flask, session
-from asyncflask.testing import AsyncClient, FlaskClient, FlaskCliRunner
+from asyncflask.testing import (
+    AsyncClient,
+    AsyncWebSocket,
+    FlaskClient,
+    FlaskCliRunner,
+    StartedApp,
+    WebSocket,
+    WebSocketRefused,
+)
+from asyncflask.testing.sse import AsyncEvents, Events
 
 app = Flask(__name__)
 
@@ -43,6 +52,44 @@ async def async_test() -> None:
         async with client.stream("GET", "/events") as streamed:
             async for line in streamed.aiter_lines():
                 t.assert_type(line, str)
+
+
+def sync_connections() -> None:
+    with app.test_app() as started:
+        t.assert_type(started, StartedApp)
+        client = started.test_client()
+        t.assert_type(client, FlaskClient)
+        with client.websocket("/chat", subprotocols=["v1"], headers={"X": "y"}) as ws:
+            t.assert_type(ws, WebSocket)
+            ws.send("text")
+            ws.send_json({"a": 1})
+            t.assert_type(ws.receive(timeout=1), str | bytes)
+            t.assert_type(ws.receive_text(), str)
+            t.assert_type(list(ws), list[str | bytes])
+            t.assert_type(ws.close_code, int | None)
+        with client.sse("/events", last_event_id="1") as events:
+            t.assert_type(events, Events)
+            t.assert_type(next(events).data, str)
+
+
+async def async_connections() -> None:
+    async with app.test_app() as started, started.async_client() as client:
+        t.assert_type(client, AsyncClient)
+        async with client.session_transaction() as stored:
+            stored["name"] = "ann"
+        try:
+            async with client.websocket("/chat", params={"page": 2}) as ws:
+                t.assert_type(ws, AsyncWebSocket)
+                await ws.send(b"bytes")
+                t.assert_type(await ws.receive_bytes(), bytes)
+                async for message in ws:
+                    t.assert_type(message, str | bytes)
+                await ws.close(4000, "why")
+        except WebSocketRefused as refused:
+            t.assert_type(refused.response, HttpxResponse)
+        async with client.sse("/events") as events:
+            t.assert_type(events, AsyncEvents)
+            t.assert_type((await anext(events)).json(), t.Any)
 
 
 @app.cli.command("init-db")

@@ -9,6 +9,10 @@ from markupsafe import Markup
 
 from asyncflask import Flask
 
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 EXCERPT = 280  # characters of a post in the list: about four lines
 
 
@@ -28,9 +32,12 @@ def excerpt(text: str) -> str:
 
 
 def day(timestamp: str) -> str:
-    """Return the day of an ISO 8601 time as people write it: 7 November 2026."""
+    """Return the day of an ISO 8601 time as people write it: 7 November 2026.
+
+    The blog is in English, whatever language the server's own settings ask ``strftime`` for.
+    """
     time = datetime.fromisoformat(timestamp)
-    return f"{time.day} {time:%B %Y}"
+    return f"{time.day} {MONTHS[time.month - 1]} {time.year}"
 
 
 def init_app(app: Flask) -> None:

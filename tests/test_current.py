@@ -1,0 +1,131 @@
+"""The proxies, against their oracle: werkzeug's own, over the same object."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from werkzeug.local import LocalProxy
+
+from asyncflask import Flask, current_app, g, request, session
+from asyncflask._current import _proxy, app_ctx
+
+
+class Thing:
+    """Has attributes, items, members, and a property that fails."""
+
+    def __init__(self) -> None:
+        self.size = 3
+        self.items = {"a": 1}
+        self.asked = 0
+
+    def __getitem__(self, key: str) -> int:
+        return self.items[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.items
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __eq__(self, other: object) -> bool:
+        return other == "thing"
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def failing(self) -> t.NoReturn:
+        raise AttributeError("inner")
+
+
+class Holder:
+    """Where the thing is."""
+
+    def __init__(self) -> None:
+        self.thing = Thing()
+
+
+def write(it: t.Any, name: str) -> t.Any:
+    """Set an attribute, and return what is read then."""
+    setattr(it, name, 4)
+    return getattr(it, name)
+
+
+def delete(it: t.Any) -> t.Any:
+    """Delete an attribute, and return what is read then."""
+    del it.size
+    return getattr(it, "size", "nothing")
+
+
+OPERATIONS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "read": lambda it: it.size,
+    "missing": lambda it: it.nothing,
+    "missing with a default": lambda it: getattr(it, "nothing", 5),
+    "no name": lambda it: getattr(it, ""),
+    "failing property": lambda it: it.failing,
+    "private": lambda it: it._secret,
+    "write": lambda it: (write(it, "size"), len(it)),
+    "write private": lambda it: write(it, "_secret"),
+    "delete": delete,
+    "item": lambda it: it["a"],
+    "missing item": lambda it: it["b"],
+    "member": lambda it: ("a" in it, "b" in it),
+    "truth": bool,
+    "equal": lambda it: (it == "thing", it != "thing"),
+    "class": lambda it: (it.__class__, isinstance(it, Thing), isinstance(it, LocalProxy)),
+    "dict": lambda it: sorted(it.__dict__),
+    "dir": dir,
+    "doc": lambda it: it.__doc__,
+    "hash": hash,
+    "itself": lambda it: type(it._get_current_object()),
+    "type's name": lambda it: type(it).__name__,
+}
+
+
+def outcome(operation: t.Callable[[t.Any], t.Any], proxy: t.Any) -> t.Any:
+    """Return what an operation gives, or what it raises."""
+    try:
+        return operation(proxy)
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_proxy_does_what_werkzeugs_does(name: str) -> None:
+    ours, theirs = Holder(), Holder()
+    seen = outcome(OPERATIONS[name], _proxy(lambda: ours, "thing"))
+    assert seen == outcome(OPERATIONS[name], LocalProxy(lambda: theirs, "thing"))
+    assert vars(ours.thing) == vars(theirs.thing)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_proxy_of_nothing_does_what_werkzeugs_does(name: str) -> None:
+    def find() -> t.NoReturn:
+        raise RuntimeError("nothing here")
+
+    operation = OPERATIONS[name]
+    seen, wanted = outcome(operation, _proxy(find)), outcome(operation, LocalProxy(find))
+    if name == "class":  # each says what itself is
+        assert seen[0].__name__ == wanted[0].__name__
+    else:
+        assert seen == wanted
+
+
+def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:
+    outside_of_apps: list[t.Any] = [app_ctx, current_app, g]
+    for proxy in outside_of_apps:
+        with pytest.raises(RuntimeError, match=r"app\.app_context"):
+            _ = proxy.name
+    outside_of_requests: list[t.Any] = [request, session]
+    for proxy in outside_of_requests:
+        with pytest.raises(RuntimeError, match="test_request_context"):
+            _ = proxy.method
+
+
+def test_proxies_follow_the_context() -> None:
+    first, second = Flask("first"), Flask("second")
+    with first.app_context():
+        g.of = "first"
+        with second.test_request_context("/path"):
+            assert (current_app.name, request.path, "of" in g) == ("second", "/path", False)
+        assert (current_app.name, g.of) == ("first", "first")
