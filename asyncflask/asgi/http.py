@@ -308,11 +308,9 @@ class Exchange:
                 await self._send_end()
             group.cancel_scope.cancel()
         self.gone = end.gone
-        if error is None:
-            return
         left = end.gone or self.body.cut_off
         try:
-            if not (left and isinstance(error, (OSError, ClientDisconnected))):
+            if error and not (left and isinstance(error, (OSError, ClientDisconnected))):
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
