@@ -210,8 +210,9 @@ class Background:
         with anyio.move_on_after(seconds):
             while here := self._here():
                 for task in here:
-                    task.ended = task.ended or anyio.Event()
-                    await task.ended.wait()
+                    if task.status != "ended":  # while another one was waited for
+                        task.ended = task.ended or anyio.Event()
+                        await task.ended.wait()
 
     def _here(self) -> list[BackgroundTask]:
         key = running()

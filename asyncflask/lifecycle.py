@@ -72,6 +72,14 @@ class Lifecycle(App):
         """
         self._background.add(partial(func, *args, **kwargs) if args or kwargs else func)
 
+    @t.overload
+    def background_task(self, func: F, /) -> F: ...
+
+    @t.overload
+    def background_task(
+        self, *, name: str | None = None, restart: Restart = "on-error"
+    ) -> Callable[[F], F]: ...
+
     @setupmethod
     def background_task(
         self, func: F | None = None, *, name: str | None = None, restart: Restart = "on-error"

@@ -153,8 +153,12 @@ async def test_added_by_another_task_is_waited_for_as_well() -> None:
         log.append("after")
         app.add_background_task(log.append, "at last")
 
+    @app.get("/")
+    async def view() -> str:
+        app.add_background_task(first)
+        return ""
+
     async with app.async_client() as client:
-        app.get("/")(lambda: app.add_background_task(first) or "")
         await client.get("/")
     assert log == ["second", "after", "at last"]
 
@@ -470,7 +474,9 @@ async def serve_and_add(app: Flask, *funcs: Callable[[], t.Any]) -> None:
         await until(lambda: {task.status for task in app.background_tasks} == {"running"})
 
 
-async def test_tasks_are_waited_for_before_the_app_is_left() -> None:
+async def test_tasks_are_waited_for_before_the_app_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     app, log = Flask("app"), list[str]()
     go = threading.Event()
 
@@ -495,6 +501,7 @@ async def test_tasks_are_waited_for_before_the_app_is_left() -> None:
     await serve_and_add(app, task, task_sync, release)
     assert {*log[:2]} == {"task", "sync task"}
     assert log[2:] == ["left"]
+    assert caplog.records == []
 
 
 async def test_what_does_not_end_is_cancelled_and_named(caplog: pytest.LogCaptureFixture) -> None:

@@ -294,20 +294,19 @@ class Exchange:
                 if keep_alive is not None:
                     group.start_soon(outgoing.beat.run)
                 try:
-                    await outgoing.send(chunks, end)
+                    try:
+                        await outgoing.send(chunks, end)
+                    finally:  # NOTE: in the scopes that it began in, and has to leave its own in
+                        await close_body(chunks)
                 except Exception as raised:  # NOTE: raised below, so that no group wraps it
                     error = raised
-                finally:  # NOTE: in the scopes that it began in, and has to leave its own in
-                    await close_body(chunks)
             if end.stopped and error is None and not end.gone:
                 await outgoing.finish()
             group.cancel_scope.cancel()
         self.gone = end.gone
-        if error is None:
-            return
         left = end.gone or self.body.cut_off
         try:
-            if not (left and isinstance(error, (OSError, ClientDisconnected))):
+            if error and not (left and isinstance(error, (OSError, ClientDisconnected))):
                 raise error
         finally:
             del error  # NOTE: its traceback refers to this frame: a circle
