@@ -11,7 +11,16 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from asyncflask import Flask, Request, Response, flash, get_flashed_messages, request, session
+from asyncflask import (
+    Flask,
+    Request,
+    Response,
+    flash,
+    get_flashed_messages,
+    request,
+    session,
+    websocket,
+)
 from asyncflask.sansio.app import App
 from asyncflask.sessions import SecureCookieSession, SessionInterface, SessionMixin
 
@@ -185,6 +194,17 @@ class TestOverASGI:
         async with app.async_client() as client:
             assert (await client.get("/stream")).text == "1"
         assert store.kept == {"1": {"a": 1}}
+
+    async def test_of_a_websocket(self, app: Flask, store: StoreInterface) -> None:
+        @app.websocket("/socket")
+        async def socket() -> None:
+            await websocket.send(str(session["count"]))
+
+        async with app.async_client() as client:
+            await client.get("/count")
+            async with client.websocket("/socket") as opened:
+                assert await opened.receive() == "1"
+        assert {*store.threads} == {threading.get_ident()}
 
     async def test_requests_at_the_same_time_have_their_own(
         self, app: Flask, store: StoreInterface
