@@ -358,3 +358,38 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
         monkeypatch.setattr(pool.loop, "spawn", spawn_and_cancel)
         with anyio.fail_after(5):
             assert await lane.run(work) == "cancelled"
+
+
+@pytest.mark.anyio
+async def test_nobody_waits_for_a_thread_that_hangs_when_its_pool_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("asyncflask.pools.JOIN_SECONDS", 0.01)
+    budgets, go, begun = Budgets(), threading.Event(), threading.Event()
+    lane = Lane(budgets.here(CONFIG), held=True)
+    ended: list[str] = []
+
+    def hang() -> None:
+        begun.set()
+        go.wait(10)
+
+    async def wait() -> None:
+        try:
+            await lane.run(hang)
+        finally:
+            ended.append("waiter")
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await anyio.to_thread.run_sync(begun.wait)
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await budgets.close()
+        assert ended == ["waiter"]
+        with pytest.raises(LoopCancelled, match="hangs in a thread"):
+            lane.start(print)
+        assert lane.pool.overdue == {}
+    finally:
+        go.set()
+        lane.release()
