@@ -34,6 +34,8 @@ PING = b": ping\n\n"
 #: only now, and nginx must not collect it into larger pieces.
 _HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 
+_BYTES = (bytes, bytearray, memoryview)
+
 #: What a stream may consist of: events, text, or data to be sent as JSON.
 Events = AsyncIterable[t.Any] | Iterable[t.Any]
 
@@ -64,7 +66,7 @@ class ServerSentEvent:
     def __post_init__(self) -> None:
         if self.data is None:
             self._check_without_data()
-        elif isinstance(self.data, (bytes, bytearray, memoryview)):
+        elif isinstance(self.data, _BYTES):
             raise TypeError(
                 "The data of an event is text, or becomes JSON; bytes are neither. Decode them, or"
                 " encode them as base64."
@@ -145,11 +147,19 @@ def encode(item: t.Any) -> bytes:
     :raises TypeError: if it is bytes.
     :raises ValueError: if it is None.
     """
-    if type(item) is str:  # PERF: 0.2 us, where an event that is made for it takes 1.3
-        text = item if "\n" not in item and "\r" not in item else _split(item, "\ndata: ")
-        return f"data: {text}\n\n".encode()
-    event = item if isinstance(item, ServerSentEvent) else ServerSentEvent(item)
-    return event.encode()
+    if isinstance(item, ServerSentEvent):
+        return item.encode()
+    # PERF: an event that is made for it takes 1 us more.
+    text = item if isinstance(item, str) else _as_json(item)
+    if "\n" in text or "\r" in text:
+        text = _split(text, "\ndata: ")
+    return f"data: {text}\n\n".encode()
+
+
+def _as_json(item: t.Any) -> str:
+    if item is None or isinstance(item, _BYTES):
+        ServerSentEvent(item)  # which says why not
+    return json.dumps(item)
 
 
 class EventSourceResponse(Response):
