@@ -196,7 +196,7 @@ def test_realtime_writes_json(
     monkeypatch.setattr(realtime, "PEERS", (realtime.STARLETTE,))
     monkeypatch.setattr(realtime, "SOCKETS", 20)
     file = tmp_path / "found.json"
-    realtime.main(["--rounds=1", "--seconds=0.05", f"--json={file}"])
+    realtime.main(["--rounds=1", "--seconds=0.3", f"--json={file}"])
     facts = json.loads(file.read_text())
     for unit, parts in (
         ("microseconds", {"in-process", "server"}),
