@@ -34,7 +34,7 @@ from . import _current, portal, workers
 from .dispatch.outside import name_of
 from .exceptions import QueueFull
 from .loops import Loop, on_event_loop, running
-from .tasks import BackgroundTask, Restart
+from .tasks import BackgroundTask, Restart, detached_context
 
 #: Seconds that a task which was cancelled gets to clean up. What does not heed a cancellation by
 #: then never will, and a shutdown has to come to its end.
@@ -76,7 +76,7 @@ class Background:
                 f"The server has more to do than it can take on (BACKGROUND_TASK_LIMIT={limit}).",
                 retry_after=RETRY_SECONDS,
             )
-        task, context = BackgroundTask(app, func, name_of(func)), workers.detached_context()
+        task, context = BackgroundTask(app, func, name_of(func)), detached_context()
         loop = self._loop()
         if loop is None:
             self._wait(task, context)
@@ -143,7 +143,7 @@ class Background:
             self._start(task, context, loop)
         for func, name, restart in self.lasting:
             task = BackgroundTask(self._app(), func, name, restart)
-            self._start(task, workers.detached_context(), loop)
+            self._start(task, detached_context(), loop)
         async with self._draining():
             yield
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 import typing as t
 from collections.abc import Callable
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 
 import anyio
 
-from . import budgets, workers
+from . import _current, budgets, workers
 from .dispatch.outside import Outside
 from .dispatch.steps import notify
 from .drivers import LoopDriver, is_awaitable, stays_on_loop
@@ -26,6 +26,21 @@ Restart = t.Literal["never", "on-error", "always"]
 Status = t.Literal["waiting", "running", "pausing", "ended"]
 
 _this: ContextVar[BackgroundTask] = ContextVar("asyncflask.background_task")
+
+
+def detached_context() -> Context:
+    """Return a copy of the context variables for a task that goes on by itself.
+
+    It belongs to no request, and no thread waits for it.
+    """
+    context = copy_context()
+    context.run(_detach)
+    return context
+
+
+def _detach() -> None:
+    workers.leave_lane()
+    _current.context.set(None)
 
 
 class BackgroundTask:

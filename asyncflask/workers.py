@@ -20,7 +20,7 @@ from functools import partial
 
 import anyio
 
-from . import _current, from_thread, greenlets
+from . import from_thread, greenlets
 from .exceptions import LoopCancelled
 from .loops import shielded
 from .pools import Pool
@@ -370,21 +370,6 @@ def waiting() -> Lane | None:
         return None
     lane = call.lane
     return lane if lane.pool.loop.is_running_here() or current() is lane else None
-
-
-def detached_context() -> Context:
-    """Return a copy of the context variables for a task that goes on by itself.
-
-    It belongs to no request, and no thread waits for it.
-    """
-    context = copy_context()
-    context.run(_detach)
-    return context
-
-
-def _detach() -> None:
-    leave_lane()
-    _current.context.set(None)
 
 
 def leave_lane() -> None:
