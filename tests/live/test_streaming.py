@@ -13,7 +13,7 @@ import typing as t
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from pathlib import Path
 
@@ -84,8 +84,9 @@ def make_app(count: Count, origin: Callable[[], str]) -> Flask:
             streaming_response(
                 upstream.status_code, mimetype=upstream.headers["content-type"]
             ) as out,
+            aclosing(t.cast("t.Any", upstream.aiter_raw())) as chunks,
         ):
-            async for chunk in upstream.aiter_raw():
+            async for chunk in chunks:
                 await out.send(chunk)
         return out
 
@@ -188,6 +189,8 @@ def test_a_response_is_passed_on(running: Running) -> None:
     running.count.wait(**{"torn down": 2})
 
 
+# NOTE: httpx has generators within generators, which it does not close when trio cancels it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("leave", ["finish", "reset"])
 def test_a_client_that_leaves_a_proxy_leaves_its_origin_too(running: Running, leave: str) -> None:
     with running.site.connect() as connection:
