@@ -15,7 +15,7 @@ from ..keepalive import KeepAlive
 from ..wrappers.response import encode
 from .arrivals import Message
 from .ends import StreamEnd
-from .isolation import starter
+from .isolation import Seen, starter
 
 #: Seconds for which a body that never waits may keep the loop. PERF: a turn of the loop takes
 #: 2.4 us, more than all else that is done for a chunk; so short a time nobody misses.
@@ -44,13 +44,23 @@ class Outgoing:
         """Send all of a body, unless something else ends it."""
         if end.stopped:
             return
-        start, beat, turn = self._start, self.beat, monotonic()
+        start, beat = self._start, self.beat
         made: t.Callable[[t.Any], bytes] = encode
         if isinstance(chunks, AsyncEncoded):
             made, chunks = chunks.encode, chunks.items()
-        async for chunk in chunks:
+        step = aiter(chunks).__anext__
+        now = turn = monotonic()
+        while True:
+            # NOTE: neither the body nor a server's `send` need wait; others must get their turn.
+            # PERF: where a body waits, as most do, others had theirs: to see to that takes 0.4 us.
+            seen = Seen(step()) if now - turn > TURN else None
+            try:
+                chunk = await (step() if seen is None else seen)
+            except StopAsyncIteration:
+                break
             if end.gone or end.stopped:
                 return
+            now = monotonic()
             if body := made(chunk):
                 while beat.busy:
                     await beat.wait()
@@ -58,12 +68,10 @@ class Outgoing:
                 if rest is not None:
                     await beat.end(rest)
                 beat.last = now = monotonic()
-            else:
-                now = monotonic()
-            # NOTE: neither the body nor a server's `send` need wait; others must get their turn.
-            if now - turn > TURN:
-                await checkpoint()
-                turn = monotonic()
+            if seen is not None:
+                if not seen.waited:
+                    await checkpoint()
+                turn = now = monotonic()
         end.complete = True
         await self.finish()
 

@@ -89,7 +89,47 @@ async def test_others_get_their_turn(waits: bool, monkeypatch: pytest.MonkeyPatc
     async with anyio.create_task_group() as group:
         group.start_soon(other)
         await sent.send(numbers(50), end)
-    assert len(set(seen)) > 20
+    assert len(set(seen)) > 10
+
+
+async def test_a_body_that_waits_gives_others_their_turn_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns: list[str] = []
+
+    async def turn() -> None:
+        turns.append("turn")
+
+    async def waiting() -> AsyncIterator[str]:
+        for number in range(10):
+            await checkpoint()
+            yield str(number)
+
+    monkeypatch.setattr(outgoing, "TURN", -1.0)  # look each time
+    monkeypatch.setattr(outgoing, "checkpoint", turn)
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(waiting(), end)
+    assert turns == []
+    await sent.send(numbers(10), end)
+    assert len(turns) == 10
+
+
+async def test_an_error_of_the_body_is_raised_whoever_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def failing() -> AsyncIterator[str]:
+        yield "before"
+        await checkpoint()
+        raise LookupError("behind")
+
+    monkeypatch.setattr(outgoing, "TURN", -1.0)
+    server = Server()
+    sent, end = sender(server)
+    with pytest.raises(LookupError, match="behind"):
+        await sent.send(failing(), end)
+    assert server.bodies == [b"before"]
+    assert not end.complete
 
 
 async def test_nothing_is_sent_once_the_client_has_left() -> None:
