@@ -15,7 +15,6 @@ from .server import PATIENCE, LiveServer, serving
 from .sockets import (
     CLOSE,
     OLD,
-    SOCKET_STACKS,
     TEXT,
     Heard,
     RawSocket,
@@ -151,26 +150,9 @@ def raise_what(what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture(scope="module", params=SOCKET_STACKS, ids="-".join)
-def stack(request: pytest.FixtureRequest) -> Stack:
-    found: Stack = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(stack: Stack, heard: Heard) -> Iterator[LiveServer]:
-    with serving(make_app(heard), **stack._asdict()) as server:
+def server(socket_stack: Stack, heard: Heard) -> Iterator[LiveServer]:
+    with serving(make_app(heard), **socket_stack._asdict()) as server:
         yield server
-
-
-@pytest.fixture(params=["/async", "/sync"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Where the handlers of a kind are."""
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -187,9 +169,9 @@ nothing = type(None)
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_handler_hears_code_and_reason(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str, code: int
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str, code: int
 ) -> None:
-    if stack.ws == "wsproto" and code == 1014:
+    if socket_stack.ws == "wsproto" and code == 1014:
         pytest.skip("wsproto takes it for a violation of the protocol")
     for reason in ("", LONGEST):
         with RawSocket(server, f"{kind}/listen").opened() as socket:
@@ -269,10 +251,10 @@ def test_a_reason_that_is_too_long(server: LiveServer, heard: Heard, kind: str) 
 
 
 def test_a_client_that_does_not_answer_a_close(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str
 ) -> None:
     """It may still be sending; the handler is done meanwhile."""
-    if stack.ws == "websockets":
+    if socket_stack.ws == "websockets":
         pytest.skip("it has the handler wait for the client, up to 10 seconds")
     with RawSocket(server, f"{kind}/close/1000").opened() as socket:
         socket.send(frame(TEXT, b"bye"))

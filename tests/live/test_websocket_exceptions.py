@@ -19,7 +19,7 @@ from .server import PATIENCE, LiveServer, serving
 from .sockets import OLD, SOCKET_STACKS, Heard, RawSocket, Stack, open_socket
 
 pytestmark = pytest.mark.filterwarnings(OLD)
-stacks = pytest.mark.parametrize("stack", SOCKET_STACKS, ids="-".join)
+stacks = pytest.mark.parametrize("socket_stack", SOCKET_STACKS, ids="-".join)
 
 #: The websocket as sync code sees it, whose methods return what they do.
 here: t.Any = websocket
@@ -148,29 +148,20 @@ def torn_down() -> threading.Semaphore:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture(scope="module", params=SOCKET_STACKS, ids="-".join)
-def stack(request: pytest.FixtureRequest) -> Stack:
-    found: Stack = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def handling(stack: Stack, torn_down: threading.Semaphore, heard: Heard) -> Iterator[LiveServer]:
+def handling(
+    socket_stack: Stack, torn_down: threading.Semaphore, heard: Heard
+) -> Iterator[LiveServer]:
     """A server of the app."""
-    with serving(make_app(torn_down, heard), **stack._asdict()) as server:
+    with serving(make_app(torn_down, heard), **socket_stack._asdict()) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def bare(stack: Stack, torn_down: threading.Semaphore, heard: Heard) -> Iterator[LiveServer]:
+def bare(socket_stack: Stack, torn_down: threading.Semaphore, heard: Heard) -> Iterator[LiveServer]:
     """A server of the app without its error handlers."""
     app = make_app(torn_down, heard)
     app.error_handler_spec.clear()
-    with serving(app, **stack._asdict()) as server:
+    with serving(app, **socket_stack._asdict()) as server:
         yield server
 
 
@@ -330,7 +321,7 @@ WAITING = ["before", "view", "receive", "source", "after", "teardown"]
 @stacks
 @pytest.mark.parametrize("place", WAITING)
 def test_cancelled_by_the_server(
-    live: Live, stack: Stack, place: str, torn_down: threading.Semaphore
+    live: Live, socket_stack: Stack, place: str, torn_down: threading.Semaphore
 ) -> None:
     """Its task ends where it waits; all teardown functions run, that one's too."""
     app = Flask(__name__)
@@ -380,7 +371,7 @@ def test_cancelled_by_the_server(
             async with websocket.sending(source()):
                 await websocket.receive()
 
-    server = live(app, **stack._asdict())
+    server = live(app, **socket_stack._asdict())
     with RawSocket(server, "/") as client:
         assert waiting.wait(PATIENCE)
         cancel_all(server)
@@ -392,7 +383,7 @@ def test_cancelled_by_the_server(
 
 @stacks
 def test_a_waiting_thread_is_cancelled_by_the_server(
-    live: Live, stack: Stack, torn_down: threading.Semaphore, heard: Heard
+    live: Live, socket_stack: Stack, torn_down: threading.Semaphore, heard: Heard
 ) -> None:
     app = Flask(__name__)
     waiting = threading.Event()
@@ -414,7 +405,7 @@ def test_a_waiting_thread_is_cancelled_by_the_server(
         finally:
             heard.put("woken")
 
-    server = live(app, **stack._asdict())
+    server = live(app, **socket_stack._asdict())
     with RawSocket(server, "/") as client:
         assert waiting.wait(PATIENCE)
         cancel_all(server)

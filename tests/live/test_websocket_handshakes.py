@@ -22,7 +22,7 @@ from asyncflask import (
 )
 
 from .server import PATIENCE, LiveServer, serving
-from .sockets import OLD, SOCKET_STACKS, UPGRADE, Heard, RawSocket, Stack, open_socket
+from .sockets import OLD, UPGRADE, Heard, RawSocket, Stack, open_socket
 from .wire import Answer, Connection
 from .wire import request as raw_request
 
@@ -190,19 +190,8 @@ def make_rooms() -> Blueprint:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture(scope="module", params=SOCKET_STACKS, ids="-".join)
-def stack(request: pytest.FixtureRequest) -> Stack:
-    found: Stack = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(stack: Stack, heard: Heard) -> Iterator[LiveServer]:
-    with serving(make_app(heard), **stack._asdict()) as server:
+def server(socket_stack: Stack, heard: Heard) -> Iterator[LiveServer]:
+    with serving(make_app(heard), **socket_stack._asdict()) as server:
         yield server
 
 

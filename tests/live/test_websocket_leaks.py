@@ -19,7 +19,7 @@ from asyncflask.wrappers import Websocket
 
 from ..detectors import Leftovers
 from .server import PATIENCE, LiveServer, serving
-from .sockets import OLD, SOCKET_STACKS, TEXT, RawSocket, Stack, closing, frame
+from .sockets import OLD, TEXT, RawSocket, Stack, closing, frame
 from .test_disconnects import Count
 
 pytestmark = pytest.mark.filterwarnings(OLD)
@@ -228,21 +228,15 @@ def _count_kept() -> int:
     return sum(isinstance(each, (AppContext, Websocket)) for each in gc.get_objects())
 
 
-@pytest.fixture(scope="module", params=SOCKET_STACKS, ids="-".join)
-def stack(request: pytest.FixtureRequest) -> Stack:
-    found: Stack = request.param
-    return found
-
-
 @pytest.fixture(scope="module")
-def gates(stack: Stack) -> Gates:
+def gates(socket_stack: Stack) -> Gates:
     return Gates()  # for one event loop
 
 
 @pytest.fixture(scope="module")
-def served(stack: Stack, gates: Gates) -> Iterator[tuple[LiveServer, Count]]:
+def served(socket_stack: Stack, gates: Gates) -> Iterator[tuple[LiveServer, Count]]:
     count = Count()
-    with serving(make_app(count, gates), **stack._asdict()) as server:
+    with serving(make_app(count, gates), **socket_stack._asdict()) as server:
         for kind in ("/async", "/sync"):
             with RawSocket(server, f"{kind}/receiving").opened() as client:
                 client.send(closing(1000))
@@ -256,12 +250,6 @@ def served(stack: Stack, gates: Gates) -> Iterator[tuple[LiveServer, Count]]:
 @pytest.fixture
 def watched(served: tuple[LiveServer, Count]) -> Watched:
     return Watched(*served)
-
-
-@pytest.fixture(params=["/async", "/sync"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Where the handlers of a kind are."""
-    return str(request.param)
 
 
 def test_before_the_acceptance(watched: Watched, kind: str, gates: Gates) -> None:

@@ -19,7 +19,6 @@ from .sockets import (
     OLD,
     PING,
     PONG,
-    SOCKET_STACKS,
     TEXT,
     Heard,
     RawSocket,
@@ -83,26 +82,9 @@ def in_thread(heard: Heard) -> Blueprint:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture(scope="module", params=SOCKET_STACKS, ids="-".join)
-def stack(request: pytest.FixtureRequest) -> Stack:
-    found: Stack = request.param
-    return found
-
-
-@pytest.fixture(scope="module")
-def server(stack: Stack, heard: Heard) -> Iterator[LiveServer]:
-    with serving(make_app(heard), **stack._asdict()) as server:
+def server(socket_stack: Stack, heard: Heard) -> Iterator[LiveServer]:
+    with serving(make_app(heard), **socket_stack._asdict()) as server:
         yield server
-
-
-@pytest.fixture(params=["/async", "/sync"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Where the handlers of a kind are."""
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -220,17 +202,17 @@ BAD_UTF8 = [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80",
 
 @pytest.mark.parametrize("payload", BAD_UTF8)
 def test_text_that_is_no_utf8(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str, payload: bytes
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str, payload: bytes
 ) -> None:
     with RawSocket(server, f"{kind}/echo").opened() as socket:
         socket.send(frame(TEXT, payload))
-        assert socket.code() == told(stack, 1007)
+        assert socket.code() == told(socket_stack, 1007)
     check_cut_off(heard, 1007)
 
 
-def told(stack: Stack, code: int) -> int | None:
+def told(socket_stack: Stack, code: int) -> int | None:
     """Return what the client is told. With wsproto, uvicorn goes without a word."""
-    return None if stack.ws == "wsproto" else code
+    return None if socket_stack.ws == "wsproto" else code
 
 
 def check_cut_off(heard: Heard, code: int) -> None:
@@ -262,20 +244,20 @@ VIOLATIONS = {
 
 @pytest.mark.parametrize("violation", VIOLATIONS)
 def test_what_breaks_the_protocol(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str, violation: str
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str, violation: str
 ) -> None:
     with RawSocket(server, f"{kind}/echo").opened() as socket:
         socket.send(VIOLATIONS[violation])
-        assert socket.code() == told(stack, 1002)
+        assert socket.code() == told(socket_stack, 1002)
     check_cut_off(heard, 1002)
 
 
 def test_a_reason_that_is_no_utf8(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str
 ) -> None:
     with RawSocket(server, f"{kind}/echo").opened() as socket:
         socket.send(closing(1000, b"\xff"))
-        assert socket.code() == told(stack, 1007)
+        assert socket.code() == told(socket_stack, 1007)
     check_cut_off(heard, 1007)
 
 
@@ -290,12 +272,12 @@ def test_half_a_frame(server: LiveServer, heard: Heard, kind: str, sent: int, wa
 
 
 def test_a_frame_of_almost_no_end(
-    server: LiveServer, stack: Stack, heard: Heard, kind: str
+    server: LiveServer, socket_stack: Stack, heard: Heard, kind: str
 ) -> None:
     """What says that it will have 2**62 bytes is refused before it is there."""
     with RawSocket(server, f"{kind}/echo").opened() as socket:
         socket.send(frame(BINARY, b"x" * 1000, size=1 << 62))
-        if stack.ws == "wsproto":  # it counts what is there
+        if socket_stack.ws == "wsproto":  # it counts what is there
             socket.reset()
         else:
             assert socket.code() == 1009

@@ -117,20 +117,9 @@ def add_ends(app: Flask) -> None:
 
 
 @pytest.fixture(scope="module")
-def heard() -> Heard:
-    return Heard()
-
-
-@pytest.fixture(scope="module")
 def server(heard: Heard) -> Iterator[Site]:
     with serving_on_trio(make_app(heard)) as server:
         yield server
-
-
-@pytest.fixture(params=["/async", "/sync"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Where the handlers of a kind are."""
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
