@@ -52,13 +52,14 @@ class Loop:
             self.key: t.Any = loop
             self.call_soon: t.Callable[..., t.Any] = loop.call_soon_threadsafe
             self.call_next: t.Callable[..., t.Any] = loop.call_soon
+            self.call_in_next_turn: t.Callable[..., t.Any] = loop.call_soon
             self.call_later: t.Callable[..., t.Any] = loop.call_later
             self.waiter: t.Callable[[], t.Any] = loop.create_future
         else:
             import trio
 
             self.key = trio.lowlevel.current_trio_token()
-            self.call_soon = self.key.run_sync_soon
+            self.call_soon = self.call_in_next_turn = self.key.run_sync_soon
             self.call_later = lambda seconds, func: trio.lowlevel.spawn_system_task(
                 partial(_call_after, seconds, func)
             )

@@ -133,28 +133,6 @@ class Begun:
         return _the_rest(_run_here, self._coroutine, self._waits_for)
 
 
-class Seen:
-    """An awaitable of which is known afterwards whether it had to wait.
-
-    :param awaitable: what is awaited.
-    """
-
-    __slots__ = ("_awaitable", "waited")
-
-    def __init__(self, awaitable: t.Awaitable[t.Any]) -> None:
-        self._awaitable = awaitable
-        self.waited = False
-
-    def __await__(self) -> t.Generator[t.Any, t.Any, t.Any]:
-        steps: t.Any = self._awaitable.__await__()
-        try:
-            waits_for = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        self.waited = True
-        return (yield from _the_rest(_run_here, steps, waits_for))
-
-
 def _run_here(func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
     return func(*args)
 
