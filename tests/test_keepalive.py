@@ -110,11 +110,3 @@ async def test_a_broken_connection_is_left_for_the_stream_to_find() -> None:
     assert wire.sent == ["ping"]
     with pytest.raises(OSError, match="broken"):
         await beat.send("piece")
-
-
-async def test_a_piece_may_be_done_at_once() -> None:
-    sent: list[str] = []
-    beat = KeepAlive(sent.append, LONG, "ping")
-    await beat.send("piece")
-    assert sent == ["piece"]
-    assert not beat.busy

@@ -15,8 +15,9 @@ from ..keepalive import KeepAlive
 from ..loops import Loop
 from ..wrappers.response import encode
 from .arrivals import Message
+from .body import Send
 from .ends import StreamEnd
-from .isolation import starter
+from .isolation import called_in
 
 #: Seconds for which a body that never waits may keep the loop. PERF: a turn of the loop takes
 #: 2.4 us, more than all else that is done for a chunk; so short a time nobody misses.
@@ -26,20 +27,21 @@ TURN = 0.001
 class Outgoing:
     """Sends the body of one response.
 
-    :param entered: the context that the server's ``send`` is called in.
+    Its pieces are sent in the context of who makes them: a server begins nothing that outlives a
+    response before its end, which is sent in the server's own context (see `isolation`). PERF: 0.4
+    of 12 us a piece.
+
+    :param entered: the context that the end is sent in.
     :param send: the server's ``send``.
     :param keep_alive: seconds of silence and what is sent after them; None for nothing.
     """
 
     def __init__(
-        self,
-        entered: Context,
-        send: t.Callable[[Message], t.Awaitable[None]],
-        keep_alive: tuple[float, bytes] | None = None,
+        self, entered: Context, send: Send, keep_alive: tuple[float, bytes] | None = None
     ) -> None:
-        self._start = starter(entered, send)
+        self._entered, self._send = entered, send
         seconds, chunk = keep_alive or (math.inf, b"")
-        self.beat: KeepAlive[Message] = KeepAlive(self._start, seconds, _message(chunk))
+        self.beat: KeepAlive[Message] = KeepAlive(send, seconds, _message(chunk))
         self._call_in_next_turn = Loop().call_in_next_turn
         self._turned = True  # whether others have had their turn since it was last looked at
 
@@ -47,7 +49,7 @@ class Outgoing:
         """Send all of a body, unless something else ends it."""
         if end.stopped:
             return
-        start, beat, looked = self._start, self.beat, -math.inf
+        send, beat, looked = self._send, self.beat, -math.inf
         made: t.Callable[[t.Any], bytes] = encode
         if isinstance(chunks, AsyncEncoded):
             made, chunks = chunks.encode, chunks.items()
@@ -57,10 +59,11 @@ class Outgoing:
             if body := made(chunk):
                 while beat.busy:
                     await beat.wait()
-                rest = start({"type": "http.response.body", "body": body, "more_body": True})
-                if rest is not None:
-                    await beat.end(rest)
-                beat.last = now = monotonic()
+                beat.busy = True
+                try:
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                finally:
+                    now = beat.done()
             else:
                 now = monotonic()
             # NOTE: neither the body nor a server's `send` need wait; others must get their turn.
@@ -80,7 +83,9 @@ class Outgoing:
 
     async def finish(self) -> None:
         """Tell the server that this was all."""
-        await self.beat.send(_message(b"", more=False))
+        while self.beat.busy:
+            await self.beat.wait()
+        await called_in(self._entered, self._send, _message(b"", more=False))
 
 
 def _message(body: bytes, more: bool = True) -> Message:

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from asyncflask.asgi.isolation import InContext, starter
+from asyncflask.asgi.isolation import InContext
 
 var: contextvars.ContextVar[str] = contextvars.ContextVar("isolated", default="outer")
 
@@ -103,88 +103,3 @@ async def test_tasks_started_by_the_call_take_the_entrys_variables() -> None:
     var.set("handler")
     await wrapped()
     assert await tasks[0] == "outer"
-
-
-# One call after another
-
-
-async def test_each_call_runs_in_the_context() -> None:
-    seen: list[tuple[str, str]] = []
-
-    async def call(value: str) -> None:
-        if value == "waits":
-            await anyio.lowlevel.checkpoint()
-        seen.append((value, var.get()))
-
-    start = starter(entry(), call)
-    var.set("handler")
-    assert start("at once") is None
-    rest = start("waits")
-    assert rest is not None
-    await rest
-    assert start("again") is None
-    assert seen == [("at once", "outer"), ("waits", "outer"), ("again", "outer")]
-
-
-@pytest.mark.parametrize("waits", [False, True])
-async def test_a_call_that_failed_is_not_the_last(waits: bool) -> None:
-    done: list[int] = []
-
-    async def call(value: int) -> None:
-        if waits:
-            await anyio.lowlevel.checkpoint()
-        if value == 1:
-            raise LookupError(value)
-        done.append(value)
-
-    start = starter(entry(), call)
-
-    async def finish(value: int) -> None:
-        rest = start(value)
-        if rest is not None:
-            await rest
-
-    await finish(0)
-    with pytest.raises(LookupError):
-        await finish(1)
-    await finish(2)
-    assert done == [0, 2]
-
-
-async def test_a_call_that_was_cancelled_is_not_the_last() -> None:
-    done: list[str] = []
-
-    async def call(value: str) -> None:
-        if value == "long":
-            await anyio.sleep_forever()
-        done.append(value)
-
-    start = starter(entry(), call)
-    with anyio.move_on_after(0.001) as scope:
-        rest = start("long")
-        assert rest is not None
-        await rest
-    assert scope.cancelled_caught
-    assert start("short") is None
-    assert done == ["short"]
-
-
-async def test_any_function_will_do_whose_result_can_be_awaited() -> None:
-    seen: list[str] = []
-
-    class Sent:
-        def __await__(self) -> t.Generator[t.Any, t.Any, None]:
-            seen.append(var.get())
-            yield from anyio.lowlevel.checkpoint().__await__()
-
-    def call(value: str) -> Sent:
-        seen.append(value)
-        return Sent()
-
-    start = starter(entry(), call)
-    var.set("handler")
-    for value in ("one", "two"):
-        rest = start(value)
-        assert rest is not None
-        await rest
-    assert seen == ["one", "outer", "two", "outer"]

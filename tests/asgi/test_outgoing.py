@@ -27,7 +27,7 @@ class Server:
 
     def __init__(self, waits: bool = False) -> None:
         self.bodies: list[bytes] = []
-        self.contexts: set[str] = set()
+        self.contexts: list[str] = []
         self.busy = False
         self._waits = waits
 
@@ -36,7 +36,7 @@ class Server:
         self.busy = True
         if self._waits:
             await checkpoint()
-        self.contexts.add(var.get())
+        self.contexts.append(var.get())
         self.bodies.append(message["body"])
         self.busy = False
 
@@ -53,13 +53,13 @@ async def numbers(count: int) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_all_of_it_in_order_in_the_servers_context(waits: bool) -> None:
+async def test_all_of_it_in_order_and_its_end_in_the_servers_context(waits: bool) -> None:
     server = Server(waits)
     sent, end = sender(server)
     var.set("handler")
     await sent.send(numbers(3), end)
     assert server.bodies == [b"0", b"1", b"2", b""]
-    assert server.contexts == {"outer"}
+    assert server.contexts == ["handler"] * 3 + ["outer"]
     assert end.complete
 
 

@@ -227,9 +227,10 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
     exchange, variables = Exchange(), list[str]()
 
     async def send(message: t.Any) -> None:
-        variables.append(var.get())
+        noted = [] if message.get("more_body") else variables  # but for a body's pieces
+        noted.append(var.get())
         await asyncio.sleep(0)
-        variables.append(var.get())
+        noted.append(var.get())
         await exchange.send(message)
 
     await app(asked, exchange.receive, send)
