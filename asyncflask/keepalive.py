@@ -45,7 +45,7 @@ class KeepAlive(t.Generic[T]):
         await self._free.wait()
 
     def done(self) -> float:
-        """Note that a piece was sent; return the time.
+        """Note that a piece was sent; return when that was.
 
         PERF: who sets `busy`, sends and calls this needs no coroutine of `send` for each piece.
         """

@@ -76,7 +76,7 @@ async def test_empty_pieces_are_left_out() -> None:
 
 @pytest.mark.parametrize("waits", [False, True])
 async def test_others_get_their_turn(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "TURN", 0.0)
+    monkeypatch.setattr(outgoing, "PER_TURN", 2)
     server = Server(waits)
     sent, end = sender(server)
     seen: list[int] = []
@@ -105,7 +105,7 @@ async def test_a_body_that_waits_gives_others_their_turn_itself(
             await anyio.wait_all_tasks_blocked()  # others had their turn, and the loop its own
             yield str(number)
 
-    monkeypatch.setattr(outgoing, "TURN", -1.0)  # look each time
+    monkeypatch.setattr(outgoing, "PER_TURN", 1)
     monkeypatch.setattr(outgoing, "checkpoint", turn)
     server = Server()
     sent, end = sender(server)
@@ -113,6 +113,21 @@ async def test_a_body_that_waits_gives_others_their_turn_itself(
     assert turns == []
     await sent.send(numbers(10), end)
     assert len(turns) >= 9
+
+
+async def test_pieces_that_are_work_give_others_their_turn_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns: list[str] = []
+
+    async def turn() -> None:
+        turns.append("turn")
+
+    monkeypatch.setattr(outgoing, "LONG", -1.0)  # every piece takes longer
+    monkeypatch.setattr(outgoing, "checkpoint", turn)
+    sent, end = sender(Server())
+    await sent.send(numbers(5), end)
+    assert len(turns) == 4  # before the first there was nothing to see to
 
 
 async def test_an_error_of_the_body_is_raised_whoever_looks(
@@ -123,7 +138,7 @@ async def test_an_error_of_the_body_is_raised_whoever_looks(
         await checkpoint()
         raise LookupError("behind")
 
-    monkeypatch.setattr(outgoing, "TURN", -1.0)
+    monkeypatch.setattr(outgoing, "PER_TURN", 1)
     server = Server()
     sent, end = sender(server)
     with pytest.raises(LookupError, match="behind"):
