@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-import types
 import typing as t
-from pathlib import Path
 
 import anyio
 import pytest
@@ -14,19 +12,12 @@ import pytest
 from asyncflask import Flask
 from asyncflask.defaults import OWN
 
+from .documented import Page
+
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
-DOCS = Path(__file__).parents[1] / "docs"
-TEXT = "".join((DOCS / name).read_text() for name in ("lifespan.md", "background.md"))
-EXAMPLES = dict(
-    re.findall(r"^```python\n# (\w+).py.*?\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-)
-
-
-def example(name: str) -> t.Any:
-    module = types.ModuleType(name)
-    exec(EXAMPLES[name], module.__dict__)
-    return module
+PAGE = Page("lifespan", "background")
+example = PAGE.example
 
 
 async def until(condition: t.Callable[[], t.Any]) -> None:
@@ -37,8 +28,8 @@ async def until(condition: t.Callable[[], t.Any]) -> None:
 
 def test_all_examples_are_named() -> None:
     names = ["shop", "weather", "test_shop", "orders", "reported", "poller"]
-    assert [*EXAMPLES] == names
-    assert TEXT.count("```python") == len(names)
+    assert PAGE.names == names
+    assert PAGE.text.count("```python") == len(names)
 
 
 async def test_the_shop_and_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +72,6 @@ async def test_the_poller() -> None:
 
 
 def test_settings_have_their_defaults() -> None:
-    found = dict(re.findall(r"^\| `(BACKGROUND_\w+)` \| ([\d.,]+) \|", TEXT, re.MULTILINE))
+    found = dict(re.findall(r"^\| `(BACKGROUND_\w+)` \| ([\d.,]+) \|", PAGE.text, re.MULTILINE))
     told = {name: float(value.replace(",", "")) for name, value in found.items()}
     assert told == {name: value for name, value in OWN.items() if name.startswith("BACKGROUND_")}

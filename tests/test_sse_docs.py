@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import types
-import typing as t
-from pathlib import Path
 
 import pytest
 
 from asyncflask import Flask
 from asyncflask.testing.sse import ReceivedEvent, aiter_sse
 
+from .documented import Page
+
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
-PAGE = Path(__file__).parents[1] / "docs" / "sse.md"
-EXAMPLES = re.findall(
-    r"^```python\n# (\w+).py.*?\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
-)
-
-
-def example(name: str) -> t.Any:
-    module = types.ModuleType(name)
-    exec(dict(EXAMPLES)[name], module.__dict__)
-    return module
+PAGE = Page("sse")
+example = PAGE.example
 
 
 async def received(app: Flask, path: str, last_id: str | None = None) -> ReceivedEvent:
@@ -37,8 +27,8 @@ async def received(app: Flask, path: str, last_id: str | None = None) -> Receive
 
 
 def test_all_examples_are_named() -> None:
-    assert [name for name, _ in EXAMPLES] == ["clock", "orders", "news", "test_news"]
-    assert PAGE.read_text().count("```python") == len(EXAMPLES)
+    assert PAGE.names == ["clock", "orders", "news", "test_news"]
+    PAGE.assert_all_are_named()
 
 
 async def test_the_clock_goes_on_where_it_was() -> None:

@@ -7,37 +7,29 @@ import json
 import re
 import types
 import typing as t
-from pathlib import Path
 
 import httpx
 import pytest
 
 from asyncflask import defaults
 
+from .documented import Page
 from .played import Played, part
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
-PAGE = Path(__file__).parents[1] / "docs" / "streaming.md"
-EXAMPLES = re.findall(
-    r"^```python\n# (\w+).py.*?\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
-)
-
-
-def example(name: str) -> t.Any:
-    module = types.ModuleType(name)
-    exec(dict(EXAMPLES)[name], module.__dict__)
-    return module
+PAGE = Page("streaming")
+example = PAGE.example
 
 
 def test_all_examples_are_named() -> None:
     names = ["report", "proxy", "orders", "hints", "trailers", "search"]
-    assert [name for name, _ in EXAMPLES] == names
-    assert PAGE.read_text().count("```python") == len(EXAMPLES)
+    assert PAGE.names == names
+    PAGE.assert_all_are_named()
 
 
 def test_the_settings_are_those_of_the_code() -> None:
-    row = re.search(r"^\| `BODY_TIMEOUT` \| (\d+) \|", PAGE.read_text(), re.MULTILINE)
+    row = re.search(r"^\| `BODY_TIMEOUT` \| (\d+) \|", PAGE.text, re.MULTILINE)
     assert row is not None
     assert int(row[1]) == defaults.OWN["BODY_TIMEOUT"]
 

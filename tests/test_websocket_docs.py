@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
-import types
-import typing as t
-from pathlib import Path
 
 import pytest
 
+from .documented import Page
 from .sockets import leave, play, text
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
-PAGE = Path(__file__).parents[1] / "docs" / "websockets.md"
-EXAMPLES = re.findall(
-    r"^```python\n# (\w+).py.*?\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
-)
-
-
-def example(name: str) -> t.Any:
-    module = types.ModuleType(name)
-    exec(dict(EXAMPLES)[name], module.__dict__)
-    return module
+PAGE = Page("websockets")
+example = PAGE.example
 
 
 def test_all_examples_are_named() -> None:
-    assert [name for name, _ in EXAMPLES] == ["echo", "prices", "guarded", "shout"]
-    assert PAGE.read_text().count("```python") == len(EXAMPLES)
+    assert PAGE.names == ["echo", "prices", "guarded", "shout"]
+    PAGE.assert_all_are_named()
 
 
 async def test_echo() -> None:
@@ -60,5 +50,5 @@ async def test_shout() -> None:
 
 def test_the_settings_are_there() -> None:
     app = example("echo").app
-    named = re.findall(r"^\| `(WEBSOCKET_\w+)`", PAGE.read_text(), re.MULTILINE)
+    named = re.findall(r"^\| `(WEBSOCKET_\w+)`", PAGE.text, re.MULTILINE)
     assert named == [key for key in app.config if key.startswith("WEBSOCKET_")]
