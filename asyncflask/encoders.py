@@ -50,7 +50,7 @@ class AsyncEncoded(AsyncIterator[bytes]):
     def __init__(self, source: AsyncIterable[t.Any], encode: Encode) -> None:
         self._source, self.encode = source, encode
         self._steps: AsyncIterator[t.Any] | None = None
-        self._closed = False
+        self._closed = self._is_over = False
 
     def items(self) -> AsyncIterator[t.Any]:
         """Return the source's iterator, always the same; nothing more comes once it is closed."""
@@ -66,11 +66,12 @@ class AsyncEncoded(AsyncIterator[bytes]):
         return self.encode(await anext(self.items()))
 
     async def aclose(self) -> None:
-        """Close the iterable, once."""
-        if self._closed:
+        """Close the iterable, once; again, if that was interrupted."""
+        if self._is_over:
             return
         self._closed = True
         await aclose_both(self._steps, self._source)
+        self._is_over = True
 
 
 def encoded(source: t.Any, encode: Encode, who: str, what: str) -> Encoded | AsyncEncoded:

@@ -87,3 +87,28 @@ async def test_what_cannot_be_iterated_is_told() -> None:
     ]:
         with pytest.raises(TypeError, match=f"It needs .* of items, .*{hint}"):
             encoded(source, encode, "It", "items")
+
+
+@pytest.mark.anyio
+async def test_closing_that_was_interrupted_is_done_again() -> None:
+    class Source:
+        closed = 0
+        interrupted = False
+
+        async def __aiter__(self) -> AsyncIterator[str]:
+            yield "a"
+
+        async def aclose(self) -> None:
+            if not self.interrupted:
+                self.interrupted = True
+                raise InterruptedError
+            self.closed += 1
+
+    source = Source()
+    made = AsyncEncoded(source, str.encode)
+    assert [piece async for piece in made] == [b"a"]
+    with pytest.raises(InterruptedError):
+        await made.aclose()
+    await made.aclose()
+    await made.aclose()
+    assert source.closed == 1

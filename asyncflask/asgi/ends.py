@@ -20,6 +20,8 @@ class StreamEnd:
     stopped = False
     #: Whether the body has come to its end.
     complete = False
+    #: Whether the client was told so: it may leave then, and the body is closed undisturbed.
+    told = False
 
     _interrupt: Interrupt | None = None
 
@@ -29,7 +31,8 @@ class StreamEnd:
     def leave(self) -> None:
         """End the body: the client has left."""
         self.gone = True
-        self._trigger()
+        if not self.told:
+            self._trigger()
 
     def stop(self) -> None:
         """End the body as its own end would; the client may then come back to another server."""

@@ -74,6 +74,7 @@ class Outgoing:
                 await self._let_others()
         end.complete = True
         await self.finish()
+        end.told = True
 
     async def _let_others(self) -> None:
         """Give others their turn, if they had none: neither a body nor a server's `send` need wait.

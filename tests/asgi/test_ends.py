@@ -218,3 +218,24 @@ async def test_what_is_ending_already_is_not_interrupted_again() -> None:
             app._shutdown.begin()
     assert done == ["cleaned up"]
     assert (end.gone, end.stopped) == (True, False)
+
+
+async def test_a_client_that_leaves_behind_the_end_disturbs_no_closing() -> None:
+    served, closed = Served(), list[str]()
+
+    class Events:
+        async def __aiter__(self) -> AsyncIterator[str]:
+            yield "last"
+
+        async def aclose(self) -> None:
+            served.left.set()
+            await anyio.wait_all_tasks_blocked()  # the client is seen to leave in here
+            closed.append("closed")
+
+    @served.app.get("/")
+    async def view() -> EventSourceResponse:
+        return EventSourceResponse(Events())
+
+    await served.ask("/")
+    assert served.is_complete
+    assert closed == ["closed"]
