@@ -9,7 +9,6 @@ from time import monotonic
 import anyio
 
 T = t.TypeVar("T")
-Message = t.MutableMapping[str, t.Any]
 
 
 class KeepAlive(t.Generic[T]):

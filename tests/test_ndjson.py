@@ -19,6 +19,7 @@ from asyncflask import Flask, NDJSONResponse, Response, g, request
 from asyncflask.json.provider import DefaultJSONProvider
 from asyncflask.ndjson import encode
 
+from .iterables import of_both_kinds
 from .played import Played, part
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
@@ -34,15 +35,6 @@ class InLines(DefaultJSONProvider):
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         return "\r\n" + super().dumps(obj, **{**kwargs, "indent": 1, "ensure_ascii": False}) + "\n"
-
-
-def of_both_kinds(*items: t.Any) -> list[t.Any]:
-    async def values() -> AsyncIterator[t.Any]:
-        for item in items:
-            await anyio.lowlevel.checkpoint()
-            yield item
-
-    return [values(), iter(items)]
 
 
 def app_with(respond: Callable[[], Response]) -> Flask:

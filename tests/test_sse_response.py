@@ -14,18 +14,10 @@ from asyncflask import EventSourceResponse, Flask, Response, ServerSentEvent, g,
 from asyncflask.sse import PING
 from asyncflask.testing.sse import aiter_sse
 
+from .iterables import of_both_kinds
 from .sse_oracle import parse
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
-
-
-def of_both_kinds(*items: t.Any) -> list[t.Any]:
-    async def events() -> AsyncIterator[t.Any]:
-        for item in items:
-            await anyio.lowlevel.checkpoint()
-            yield item
-
-    return [events(), iter(items)]
 
 
 def app_with(respond: Callable[[], Response]) -> Flask:
