@@ -37,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "grace(seconds): how long what the test leaves gets to go away, if not as long as usual",
     ):
         config.addinivalue_line("markers", marker)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # NOTE: a shell has its background jobs ignore it, and whatever they start (POSIX, 2.11)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     WATCH.install()
 
 
