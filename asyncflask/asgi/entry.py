@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import lifespan, mounts, shortcut
+from ..drivers import is_async
+from . import lifespan, mounts, shortcut, shortlane
 from .bridge import serve_wsgi
 from .http import Exchange, Message, Receive, Send
 from .websocket import SocketExchange
@@ -25,7 +26,8 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
             return serve_wsgi(app, app, scope, receive, send)
         found = shortcut.find(app, scope)
         if found is not None:
-            return shortcut.serve(app, scope, receive, send, found)
+            serve_shortly = shortcut.serve if is_async(found[0]) else shortlane.serve
+            return serve_shortly(app, scope, receive, send, found)
         return Exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)

@@ -20,8 +20,9 @@ from ..dispatch import pipeline
 from ..dispatch.plan import has_only_views
 from ..dispatch.returns import plain_parts
 from ..dispatch.teardown import has_end
-from ..drivers import LoopDriver, is_async, is_awaitable, wait_for
-from ..workers import Job, Lane, carry_over
+from ..drivers import LoopDriver
+from ..hops import Hop
+from ..workers import Lane, carry_over
 from ..wrappers.scope import NOTABLE, is_plain_host
 from .http import Exchange, Message, Receive, Send, open_context, send_all
 from .isolation import begun_in
@@ -60,50 +61,40 @@ def find(app: t.Any, scope: Message) -> Found | None:
 
 
 async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found: Found) -> None:
-    """Handle a request that `find` has found a view for, and send its response."""
+    """Handle a request that `find` has found an async view for, and send its response."""
     view, rule, args = found
     entered = copy_context()
     ctx = open_context(app, scope, receive, entered, {}, send)
     request = ctx.request
     ctx.matched, request.url_rule, request.view_args = True, rule, args
     way: Way = app, scope, receive, send, entered, ctx
-    job: Job | None = None
     try:
-        if is_async(view):
-            token = _current.context.set(ctx)
-            try:
-                value = await view(**args)
-                plain = _plain(ctx, value)
-            finally:
-                _current.context.reset(token)
-        else:
-            pool = app._pool()
-            pool.admit()
-            lane = ctx._lane = Lane(pool)
-            job = lane.start(_call, way, lane, view, args)
-            if not job.over:
-                await job.end()
-            value = plain = job.known()
-        known: Known | None = None if type(plain) is tuple else partial(_same, value)
+        token = _current.context.set(ctx)
+        try:
+            value = await view(**args)
+            plain = plainly(ctx, value)
+        finally:
+            _current.context.reset(token)
+        known: Known | None = None if type(plain) is tuple else partial(same, value)
     except BaseException as error:
-        known = partial(_raise, error)
+        known = partial(raising, error)
     if known is not None:
-        await _LongExchange(way, job, known).serve()
+        await LongExchange(way, None, known).serve()
         return
-    mimetype, body = t.cast("tuple[bytes, bytes]", plain)
-    headers = [(b"content-type", mimetype), (b"content-length", b"%d" % len(body))]
-    start = {"type": "http.response.start", "status": 200, "headers": headers}
-    end = {"type": "http.response.body", "body": body}
-    if job is not None:  # no code of the app's has run here that could have set a context variable
-        await send(start)
-        await send(end)
-        return
-    rest = begun_in(entered, send_all(send, (start, end)))
+    messages = plain_messages(*t.cast("tuple[bytes, bytes]", plain))
+    rest = begun_in(entered, send_all(send, messages))
     if rest is not None:
         await rest
 
 
-def _plain(ctx: AppContext, value: t.Any) -> tuple[bytes, bytes] | None:
+def plain_messages(mimetype: bytes, body: bytes) -> tuple[Message, Message]:
+    """Return the messages of a response that has no more than a content type and a body."""
+    headers = [(b"content-type", mimetype), (b"content-length", b"%d" % len(body))]
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
+
+
+def plainly(ctx: AppContext, value: t.Any) -> tuple[bytes, bytes] | None:
     """Return what to send if that is all there is to do for a view's value."""
     try:
         return None if has_end(ctx) else plain_parts(ctx, value)
@@ -111,25 +102,7 @@ def _plain(ctx: AppContext, value: t.Any) -> tuple[bytes, bytes] | None:
         return None
 
 
-def _call(way: Way, lane: Lane, view: t.Callable[..., t.Any], args: dict[str, t.Any]) -> t.Any:
-    """Call the view and do all that follows; in the lane's thread."""
-    ctx = way[5]
-    _current.context.set(ctx)
-    try:
-        value = view(**args)
-        if is_awaitable(value):
-            value = ctx.app.async_to_sync(wait_for)(value)
-    except BaseException as error:
-        known: Known = partial(_raise, error)
-    else:
-        plain = _plain(ctx, value)
-        if plain is not None:
-            return plain
-        known = partial(_same, value)
-    return _LongExchange(way, None, known, lane).drive(pipeline.complete, known)
-
-
-class _LongExchange(Exchange):
+class LongExchange(Exchange):
     """A request that came to the end of the shortcut before its own.
 
     :param way: the request.
@@ -138,7 +111,7 @@ class _LongExchange(Exchange):
     :param lane: where the request's sync code runs, for who goes on in its thread.
     """
 
-    def __init__(self, way: Way, job: Job | None, known: Known, lane: Lane | None = None) -> None:
+    def __init__(self, way: Way, job: Hop | None, known: Known, lane: Lane | None = None) -> None:
         super().__init__(*way)
         self._known: Known | None = known
         self._job = job
@@ -162,9 +135,11 @@ class _LongExchange(Exchange):
 Known = t.Callable[[], t.Any]
 
 
-def _raise(error: BaseException) -> t.NoReturn:
+def raising(error: BaseException) -> t.NoReturn:
+    """Raise what the view raised."""
     raise error
 
 
-def _same(value: t.Any) -> t.Any:
+def same(value: t.Any) -> t.Any:
+    """Return what the view returned."""
     return value
