@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import typing as t
 from abc import abstractmethod
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 from . import greenlets
 from .outcomes import Outcome
@@ -24,6 +24,9 @@ class Hop(Outcome, Lane):
     """
 
     __slots__ = ("context", "error", "over", "result", "waiter")
+
+    #: The context variables of its work, which may refer to it: let go of as soon as possible.
+    context: Context | None
 
     around = None  # no thread waits for the coroutine that makes it
 
@@ -49,7 +52,7 @@ class Hop(Outcome, Lane):
         here = threading.get_ident()
         _lanes[here] = self
         try:
-            self.result = self.context.run(self.work)
+            self.result = self.context.run(self.work)  # type: ignore[union-attr]
         except BaseException as error:
             self.fail(error)
         if self.held:  # the queue for the next job stands before this outcome is known
@@ -57,6 +60,7 @@ class Hop(Outcome, Lane):
             self.pool.post(self.settle)
             self.serve(self._next(self._jobs))
             return
+        self.context = None
         self.pool.post(self.settle)
         del _lanes[here]
 

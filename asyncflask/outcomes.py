@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from contextvars import Context
 
 import anyio
 
@@ -31,7 +30,6 @@ class Outcome:
         __slots__ = ()
 
     lane: Lane
-    context: Context
     waiter: t.Any  # what wakes who awaits it, if it is not over by then
     around: t.Callable[[], t.Any] | None  # of the coroutine that asks for it, if a thread waits
     over: bool

@@ -91,7 +91,7 @@ async def test_it_sees_the_variables_of_who_made_it_and_sets_none_there() -> Non
         var.set("made")
         hop = started(pool, lambda: (var.get(), var.set("in the thread")))
         assert (await finished(hop))[0] == var.get() == "made"
-        assert hop.context[var] == "in the thread"
+        assert hop.context is None
         assert await finished(started(pool, var.get)) == "made"
 
 
@@ -104,6 +104,7 @@ async def test_it_keeps_its_thread_for_more_if_its_work_says_so() -> None:
         hops = [started(pool, hold) for _ in range(3)]
         first = [await finished(hop) for hop in hops]
         assert len(set(first)) == 3
+        assert all(hop.context is not None for hop in hops)  # for who goes on with them
         assert [await hop.run(here) for hop in hops] == first
         for hop in hops:
             hop.release()

@@ -126,8 +126,9 @@ class LongExchange(Exchange):
         known, self._known = t.cast("Known", self._known), None  # an error refers to this frame
         job, self._job = self._job, None
         if job is not None:
-            if job.lane.held:
+            if job.context is not None:
                 carry_over(job.context)
+                job.context = None
             return known()
         return await pipeline.complete(self.ctx, self.driver, known)
 

@@ -14,7 +14,8 @@ from .. import _current
 from ..dispatch import pipeline
 from ..drivers import is_awaitable, wait_for
 from ..hops import Hop
-from .http import Message, Receive, Send, open_context
+from ..workers import waiting
+from .http import Exchange, Message, Receive, Send, open_context
 from .shortcut import Found, Known, LongExchange, Way, plain_messages, plainly, raising, same
 
 
@@ -48,6 +49,9 @@ class ViewHop(Hop):
 
 async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found: Found) -> None:
     """Handle a request that `shortcut.find` has found a sync view for, and send its response."""
+    if waiting() is not None:  # a thread waits for this request: it may be the last one
+        await Exchange(app, scope, receive, send).serve()
+        return
     view, rule, args = found
     entered = copy_context()
     ctx = open_context(app, scope, receive, entered, {}, send)
