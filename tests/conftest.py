@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, settings
 
 from asyncflask import _current, portal
 
-from .detectors import GRACE, LOOP_LIMIT, Leftovers, LoopWatch
+from .detectors import GRACE, LOOP_LIMIT, Leftovers, LoopWatch, slowness
 from .live.server import LiveServer, serving
 
 #: Seconds for one test, its fixtures not counted.
@@ -34,6 +34,14 @@ Live = Callable[..., LiveServer]
 # A machine with other work is slow for a moment; what is slow for ever, `TIME_LIMIT` ends.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--strict-limits",
+        action="store_true",
+        help="do not extend the tests' time limits while the machine has more work than cores",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,8 +67,10 @@ def pytest_collection_finish() -> None:
 
 
 def _limit(item: pytest.Item, marker: str, usual: float) -> float:
+    """Return a test's limit, in seconds: its own or the usual one; longer on a busy machine."""
     found = item.get_closest_marker(marker)
-    return usual if found is None else float(found.args[0])
+    limit = usual if found is None else float(found.args[0])
+    return limit if item.config.option.strict_limits else limit * slowness()
 
 
 @pytest.hookimpl(wrapper=True)
