@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import types
 import typing as t
 from contextvars import Context
 from functools import partial
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .exceptions import LoopCancelled
 
@@ -55,6 +57,7 @@ class Loop:
             self.call_in_next_turn: t.Callable[..., t.Any] = loop.call_soon
             self.call_later: t.Callable[..., t.Any] = loop.call_later
             self.waiter: t.Callable[[], t.Any] = loop.create_future
+            self.turn: t.Callable[[], t.Any] = _turn
         else:
             import trio
 
@@ -65,6 +68,7 @@ class Loop:
             )
             self.call_next = lambda func: func()
             self.waiter = Waiter
+            self.turn = checkpoint
 
     def is_running_here(self) -> bool:
         """Whether this is the event loop that runs in the calling thread."""
@@ -117,6 +121,12 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+@types.coroutine
+def _turn() -> t.Generator[None, None, None]:
+    """Let the others have a turn. PERF: 0.5 us; anyio's looks for the library first, which is 2."""
+    yield
 
 
 def _leave_trio(context: Context) -> None:
