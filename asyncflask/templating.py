@@ -47,7 +47,7 @@ class TemplateHost(drivers.SyncHost, drivers.PoolHost, t.Protocol):
 TemplateName = str | Template | list[str | Template]
 
 
-class Environment(BaseEnvironment):
+class Environment(template_runtime.Attributes):
     """Jinja's environment, which finds the templates of an app and of its blueprints.
 
     :param app: the app.
