@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
+from functools import partial
 
 import anyio
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
@@ -34,6 +35,7 @@ from ..wrappers.wire import (
 from .appbody import send_by_app
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
+from .beside import Beside
 from .body import RequestBody, read_for_loop
 from .body import Send as Send
 from .ends import StreamEnd
@@ -264,21 +266,20 @@ class Exchange:
         error: BaseException | None = None
         end = StreamEnd(self.app, endless)
         outgoing = Outgoing(self.entered, self._send, keep_alive)
-        async with anyio.create_task_group() as group:
+        beside: list[t.Any] = [partial(self.body.arrivals.watch, end.leave)]
+        if outgoing.beat is not None:
+            beside.append(outgoing.beat.run)
+        with Beside(outgoing.loop, beside, end.leave):
             with end:
-                group.start_soon(self.body.arrivals.watch, end.leave)
-                if keep_alive is not None:
-                    group.start_soon(outgoing.beat.run)
                 try:
                     try:
                         await outgoing.send(chunks, end)
                     finally:  # NOTE: in the scopes that it began in, and has to leave its own in
                         await close_body(chunks)
-                except Exception as raised:  # NOTE: raised below, so that no group wraps it
+                except Exception as raised:  # NOTE: raised below, where it is known why
                     error = raised
             if end.stopped and error is None and not end.gone:
                 await outgoing.finish()
-            group.cancel_scope.cancel()
         self.gone = end.gone
         left = end.gone or self.body.cut_off
         try:

@@ -197,6 +197,8 @@ class DefaultJSONProvider(JSONProvider):
         :param kwargs: arguments of `json.dumps`. They win over `default`, `ensure_ascii` and
             `sort_keys` of the provider.
         """
+        if not kwargs:
+            return self._encoder().encode(obj)
         options = {
             "default": self.default,
             "ensure_ascii": self.ensure_ascii,
@@ -208,6 +210,14 @@ class DefaultJSONProvider(JSONProvider):
         except TypeError:  # further options, or some that cannot be hashed
             return json.dumps(obj, **options)
         return encoder.encode(obj)
+
+    def _encoder(self) -> json.JSONEncoder:
+        """Return the encoder that the provider's own options make."""
+        options = self.default, self.ensure_ascii, self.sort_keys
+        try:
+            return _encoder(*options)
+        except TypeError:  # they cannot be hashed
+            return _encoder.__wrapped__(*options)
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Return the value that JSON text stands for.
