@@ -13,6 +13,8 @@ from __future__ import annotations
 import typing as t
 from contextvars import copy_context
 from functools import partial
+from inspect import CO_COROUTINE
+from types import FunctionType
 
 from .. import _current
 from ..drivers import is_async
@@ -20,12 +22,13 @@ from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane
 from .http import Message, Receive, Send, send_all
 from .isolation import begun_in
-from .served import matched_context
-from .shortened import Answer, Known, LongExchange, View, Way, answer_of, raising, same
+from .served import MatchedContext
+from .shortened import Answer, Known, LongExchange, View, answer_of, raising, same
 
 #: Methods that are answered with more or less than what the view returns.
 _SPECIAL = frozenset({"HEAD", "OPTIONS"})
 
+_new = object.__new__
 _set, _reset = _current.context.set, _current.context.reset
 
 
@@ -47,42 +50,53 @@ def begin(
                 return None
     if host is not None and host not in plain_hosts and not is_plain_host(host):
         return None
-    found = app._find_rule(scope["path"], method, app._matcher)
+    matcher = app._matcher
+    if matcher is None or matcher.changes != app.url_map.changes:
+        return None  # there is none, or the exchange has it compiled anew
+    hosts = app.config["TRUSTED_HOSTS"]
+    found = matcher.match(scope["path"], method) if hosts is None else None
     if found is None:
         return None
-    rule, args = found
+    rule = found[0]
     view = app.view_functions.get(rule.endpoint)
     if view is None or getattr(rule, "is_guarded", False):
         return None
-    entered = copy_context()
-    ctx = matched_context(app, (scope, receive, send, entered), found)
-    way = app, scope, receive, send, entered, ctx
-    return (_on_loop if is_async(view) else shortlane.serve)(way, view, args)
+    ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
+    ctx.app, ctx.is_touched, ctx.found = app, False, found
+    ctx.connection = scope, receive, send, copy_context()
+    # PERF: the flag of a plain function is looked at here: 0.1 us less than a call.
+    if (type(view) is FunctionType and view.__code__.co_flags & CO_COROUTINE) or is_async(view):
+        return _on_loop(ctx, view)
+    return shortlane.serve(ctx, view)
 
 
 def _may_hold_session(app: t.Any, cookies: bytes) -> bool:
     return app.config["SESSION_COOKIE_NAME"].encode() in cookies
 
 
-async def _on_loop(way: Way, view: View, args: dict[str, t.Any]) -> None:
-    _, _, _, send, entered, ctx = way
+async def _on_loop(ctx: MatchedContext, view: View) -> None:
+    """Await an async view, and send its response."""
     answer: Answer | None = None
     known: Known | None = None
+    args = ctx.found[1]
     token = _set(ctx)
     try:
-        value = await view(**args)
+        value = await (view(**args) if args else view())
         answer = answer_of(ctx, value)
     except BaseException as error:
         known = partial(raising, error)
     finally:
         _reset(token)
     if answer is None:
-        await LongExchange(way, None, known or partial(same, value)).serve()
-    elif entered or copy_context():  # the view may have set variables that the server must not see
-        rest = begun_in(entered, send_all(send, answer))
-        if rest is not None:
-            await rest
-    else:
-        start, end = answer
+        await LongExchange(ctx, None, known or partial(same, value)).serve()
+        return
+    _, _, send, entered = ctx.connection
+    start, end = answer
+    if not entered and not copy_context():
         await send(start)
         await send(end)
+        return
+    # The view may have set context variables, which the server must not see.
+    rest = begun_in(entered, send_all(send, answer))
+    if rest is not None:
+        await rest

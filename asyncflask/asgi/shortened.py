@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import typing as t
-from contextvars import Context
 
 from ..dispatch import pipeline
-from ..dispatch.returns import PLAIN, goes_plainly, plain_parts
+from ..dispatch.returns import PLAIN, goes_plainly, plain_parts, text_type
 from ..drivers import LoopDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
-from .http import Exchange, Message, Receive, Send
-from .served import ServedContext
-
-#: A request: what an exchange has to know to go on with it.
-Way = tuple[t.Any, Message, Receive, Send, Context, ServedContext]
+from .http import Exchange, Message
+from .served import MatchedContext
 
 View = t.Callable[..., t.Any]
 
@@ -25,15 +21,18 @@ Answer = tuple[Message, Message]
 _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 
 
-def answer_of(ctx: ServedContext, value: t.Any) -> Answer | None:
+def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     """Return the messages of the response, if that is all there is to do for a view's value."""
     app, kind = ctx.app, type(value)
-    if any(app._say) or kind not in PLAIN:
-        return None
-    if ctx.is_touched and (ctx.request.is_open or not goes_plainly(ctx)):
+    if any(app._say) or (ctx.is_touched and (ctx.request.is_open or not goes_plainly(ctx))):
         return None
     try:
-        content_type, body = plain_parts(app, value)
+        if kind is str:
+            content_type, body = text_type(), value.encode()
+        elif kind in PLAIN:
+            content_type, body = plain_parts(app, value)
+        else:
+            return None
     except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
         return None
     size = len(body)
@@ -48,14 +47,16 @@ def answer_of(ctx: ServedContext, value: t.Any) -> Answer | None:
 class LongExchange(Exchange):
     """A request that came to the end of the shortcut before its own.
 
-    :param way: the request.
+    :param ctx: the request's context.
     :param job: the view's call, if that was in a thread and is over.
     :param known: gives or raises what the view did; with a job, what became of it in the thread.
     :param lane: where the request's sync code runs, for who goes on in its thread.
     """
 
-    def __init__(self, way: Way, job: Hop | None, known: Known, lane: Lane | None = None) -> None:
-        super().__init__(*way)
+    def __init__(
+        self, ctx: MatchedContext, job: Hop | None, known: Known, lane: Lane | None = None
+    ) -> None:
+        super().__init__(ctx.app, *ctx.connection, ctx)
         self._known: Known | None = known
         self._job = job
         if job is not None:

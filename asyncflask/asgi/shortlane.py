@@ -15,22 +15,22 @@ from ..drivers import is_awaitable, wait_for
 from ..hops import Hop
 from ..workers import waiting
 from .http import Exchange
-from .shortened import Answer, Known, LongExchange, View, Way, answer_of, raising, same
+from .served import MatchedContext
+from .shortened import Answer, Known, LongExchange, View, answer_of, raising, same
 
 
 class ViewHop(Hop):
     """A request's hop: its view, and all that follows in the thread."""
 
-    __slots__ = ("args", "view", "way")
+    __slots__ = ("ctx", "view")
 
-    way: Way | None
+    ctx: MatchedContext | None
     view: View
-    args: dict[str, t.Any]
 
     def work(self) -> t.Any:
         """Return what to send if that is all there is to do, else the pipeline's response."""
-        way, self.way = t.cast("Way", self.way), None  # its context knows this lane: no circle
-        ctx, args = way[5], self.args
+        ctx, self.ctx = t.cast("MatchedContext", self.ctx), None  # it knows this lane: no circle
+        args = ctx.found[1]
         _current.context.set(ctx)
         try:
             value = self.view(**args) if args else self.view()
@@ -43,12 +43,12 @@ class ViewHop(Hop):
             known: Known = partial(raising, error)
         else:
             known = partial(same, value)
-        return LongExchange(way, None, known, self).drive(pipeline.complete, known)
+        return LongExchange(ctx, None, known, self).drive(pipeline.complete, known)
 
 
-async def serve(way: Way, view: View, args: dict[str, t.Any]) -> None:
+async def serve(ctx: MatchedContext, view: View) -> None:
     """Have a thread call the sync view that was found for a request, and send its response."""
-    app, scope, receive, send, _, ctx = way
+    app, (scope, receive, send, _) = ctx.app, ctx.connection
     if waiting() is not None:  # a thread waits for this request: it may be the last one
         await Exchange(app, scope, receive, send).serve()
         return
@@ -57,7 +57,7 @@ async def serve(way: Way, view: View, args: dict[str, t.Any]) -> None:
         pool = app._pool()
         pool.admit()
         hop = ctx._lane = ViewHop(pool)
-        hop.way, hop.view, hop.args = way, view, args
+        hop.ctx, hop.view = ctx, view
         pool.submit(hop)
         if not hop.over:
             try:
@@ -74,4 +74,4 @@ async def serve(way: Way, view: View, args: dict[str, t.Any]) -> None:
         await send(start)
         await send(end)
     else:
-        await LongExchange(way, hop, known).serve()
+        await LongExchange(ctx, hop, known).serve()

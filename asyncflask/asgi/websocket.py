@@ -97,7 +97,7 @@ class SocketExchange(Exchange):
         entered, notable = copy_context(), notable_headers(scope["headers"])
         for name in _OF_BODIES:
             notable.pop(name, None)
-        ctx = ServedContext(app, (scope, handshake.receive, None, entered))
+        ctx = ServedContext(app, (scope, handshake.receive, handshake.send, entered))
         ctx.notable, ctx.allows_plain, ctx.kind = notable, False, WEBSOCKET
         super().__init__(app, scope, handshake.receive, handshake.send, entered, ctx)
         self._receive_first = receive
