@@ -12,7 +12,7 @@ from html import escape
 
 #: The size of a chart, and the room for the labels left of the plot and below it.
 WIDTH, HEIGHT = 760, 240
-LEFT, RIGHT, TOP, BOTTOM = 76, 12, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 76, 28, 12, 30
 #: Grid lines at most.
 LINES = 5
 

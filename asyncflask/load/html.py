@@ -168,8 +168,9 @@ def _over_time(outcome: Outcome) -> Iterator[str]:
         named += ', <b class="errors">errors</b>'
     yield f"<h2>Over time: {named}</h2>"
     yield charts.lines("Requests a second over time", series, ticks, _count)
-    means = [(x, slot.total / slot.count if slot.count else 0.0) for x, slot in slots]
-    longest = [(x, float(slot.largest)) for x, slot in slots]
+    # A slot in which nothing was answered has no latency, not one of zero.
+    means = [(x, slot.total / slot.count) for x, slot in slots if slot.count]
+    longest = [(x, float(slot.largest)) for x, slot in slots if slot.count]
     yield '<h2>Over time: latency, <b class="mean">mean</b> and <b class="max">longest</b></h2>'
     both = [charts.Series("mean", means), charts.Series("max", longest)]
     yield charts.lines("Latency over time", both, ticks, shown)

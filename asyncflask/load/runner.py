@@ -116,10 +116,10 @@ async def _send(sender: Sender, when: Schedule, record: Record, strain: Strain) 
 
 async def _started(due: int, strain: Strain) -> int:
     """Wait until a request is due, and return what its duration counts from."""
-    ahead = due - perf_counter_ns() - GRAIN
-    if ahead <= 0:
-        return due
-    await anyio.sleep(ahead / 1e9)
     now = perf_counter_ns()
-    strain.late.add(now - due)
+    ahead = due - now - GRAIN
+    if ahead > 0:
+        await anyio.sleep(ahead / 1e9)
+        now = perf_counter_ns()
+        strain.late.add(now - due)
     return min(due, now)
