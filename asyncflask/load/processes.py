@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import typing as t
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import anyio
@@ -37,6 +36,7 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process, self._input = process, process.stdin
+        self.pid = process.pid
         self._lines = BufferedByteReceiveStream(process.stdout)
         self.glance = Glance()
         self.record, self.strain = Record(), Strain()
@@ -55,50 +55,40 @@ class Worker:
         await self.stop()
         await self._process.aclose()
 
-    async def messages(self) -> AsyncIterator[dict[str, t.Any]]:
-        """Iterate over what it says.
+    async def _message(self) -> dict[str, t.Any]:
+        """Return the next thing that it says.
 
-        :raises WorkerFailed: if it says that something is wrong.
+        :raises WorkerFailed: if that is that something is wrong, or it has ended.
         """
-        while True:
-            try:
-                line = await self._lines.receive_until(b"\n", LONGEST_LINE)
-            except (anyio.IncompleteRead, anyio.ClosedResourceError):
-                return
-            message = json.loads(line)
-            if "error" in message:
-                raise WorkerFailed(message["error"])
-            yield message
+        try:
+            line = await self._lines.receive_until(b"\n", LONGEST_LINE)
+        except (anyio.IncompleteRead, anyio.ClosedResourceError):
+            raise WorkerFailed(
+                "A client process has ended before its report, as if it had been killed. What it"
+                " wrote stands above."
+            ) from None
+        message: dict[str, t.Any] = json.loads(line)
+        if "error" in message:
+            raise WorkerFailed(message["error"])
+        return message
 
     async def until_ready(self) -> None:
         """Wait until it has warmed up.
 
         :raises WorkerFailed: if it ends before.
         """
-        async for message in self.messages():
-            if "ready" in message:
-                return
-        raise self._gone()
+        while "ready" not in await self._message():
+            pass
 
     async def until_done(self) -> None:
         """Take in what it says until it has sent its record.
 
         :raises WorkerFailed: if it ends before.
         """
-        async for message in self.messages():
-            if "glance" in message:
-                self.glance = Glance(*message["glance"])
-            if "record" in message:
-                self.record = Record.from_data(message["record"])
-                self.strain = Strain.from_data(message["strain"])
-                return
-        raise self._gone()
-
-    def _gone(self) -> WorkerFailed:
-        return WorkerFailed(
-            "A client process has ended before its report, as if it had been killed. What it"
-            " wrote stands above."
-        )
+        while "record" not in (message := await self._message()):
+            self.glance = Glance(*message["glance"])
+        self.record = Record.from_data(message["record"])
+        self.strain = Strain.from_data(message["strain"])
 
 
 class Crowd:
@@ -133,6 +123,11 @@ class Crowd:
         """End at once, whatever has not been answered."""
         for worker in self._workers:
             await worker.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """The numbers of the processes."""
+        return [worker.pid for worker in self._workers]
 
     @property
     def glance(self) -> Glance:

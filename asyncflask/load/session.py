@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
 import typing as t
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import anyio
+import anyio.abc
 import click
 
 from .html import page
@@ -135,7 +138,13 @@ async def _stop_on_signal(
     *,
     task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Let Ctrl-C end the run; a second one, while that goes on, ends the program."""
+    """Let Ctrl-C end the run; a second one, while that goes on, ends the program.
+
+    Where there are no signals to wait for (on Windows, in another thread), the first one does.
+    """
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+        task_status.started()
+        return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         await anext(aiter(signals))

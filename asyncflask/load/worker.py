@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import typing as t
+from contextlib import suppress
 from dataclasses import astuple
 
 import anyio
@@ -28,9 +29,11 @@ from .sending import over_network
 
 
 def say(**message: t.Any) -> None:
-    """Send a line to the parent."""
-    sys.stdout.write(f"{json.dumps(message)}\n")
-    sys.stdout.flush()
+    """Send a line to the parent, if it is still there."""
+    left = memoryview(f"{json.dumps(message)}\n".encode())
+    with suppress(BrokenPipeError):
+        while left:
+            left = left[os.write(1, left) :]
 
 
 class Orders:

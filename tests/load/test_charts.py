@@ -64,6 +64,6 @@ def test_a_line_goes_up_where_the_values_do() -> None:
 @pytest.mark.parametrize("count", [8, 40])
 def test_labels_do_not_crowd(count: int) -> None:
     picture = bars("many", [(f"label {n}", n) for n in range(count)], str)
-    shown = [text for text in re.findall(r">(label \d+)</text>", picture)]
+    shown = re.findall(r">(label \d+)</text>", picture)
     assert len(shown) <= 8
     assert f"label {count - 1}" in shown

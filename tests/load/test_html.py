@@ -16,7 +16,7 @@ from asyncflask.load.thresholds import Share, Thresholds
 from .outcomes import MS, outcome, record, scenario_outcome
 
 #: Elements without an end.
-VOID = {"meta", "br", "line", "rect", "polyline"}
+VOID = {"meta"}
 LIMITS = Thresholds(p99=0.01, errors=Share(5, False))
 
 

@@ -35,13 +35,19 @@ def test_errors_alone_are_none_unless_limited() -> None:
     ("more", "text"),
     [
         ({}, "3 connections, 5 s"),
-        ({"plan": {"connections": 1, "duration": None, "requests": 2000}}, "1 connection, 2,000 requests"),
-        ({"plan": {"rate": 1500.0}}, "3 connections, 1,500 requests/s whatever the answers take, 5 s"),
+        (
+            {"plan": {"connections": 1, "duration": None, "requests": 2000}},
+            "1 connection, 2,000 requests",
+        ),
+        (
+            {"plan": {"rate": 1500.0}},
+            "3 connections, 1,500 requests/s whatever the answers take, 5 s",
+        ),
         ({"plan": {"warm_up": 2.0}}, "3 connections, 5 s, after 2 s of warm-up"),
         ({"place": "served"}, "3 connections, 5 s, server started here"),
         ({"place": "in process"}, "3 connections, 5 s, no server"),
     ],
-)  # fmt: skip
+)
 def test_how_it_was_asked(more: dict[str, t.Any], text: str) -> None:
     assert outcome(**more).how == text
 
