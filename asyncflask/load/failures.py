@@ -62,13 +62,21 @@ def kind(error: BaseException) -> str:
 
 
 def _told_by_cause(error: BaseException) -> str | None:
+    cause = _system_error(error)
+    if cause is None:
+        return None
+    if isinstance(cause, ssl.SSLError):
+        return "TLS failed"
+    return "host not found" if isinstance(cause, socket.gaierror) else _NUMBERS[cause.errno or 0]
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """Return the system's error that is behind an error, if it is one that tells more."""
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLError):
-            return "TLS failed"
-        if isinstance(cause, socket.gaierror):
-            return "host not found"
+        if isinstance(cause, (ssl.SSLError, socket.gaierror)):
+            return cause
         if isinstance(cause, OSError) and cause.errno in _NUMBERS:
-            return _NUMBERS[cause.errno]
+            return cause
     return None
 
 
@@ -94,6 +102,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def example(error: BaseException) -> str:
-    """Return a line that tells of one error."""
-    text = " ".join(str(error).split())
+    """Return a line that tells of one error: what the system says, where httpx only hints at it."""
+    text = " ".join(str(_system_error(error) or error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

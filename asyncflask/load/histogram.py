@@ -72,10 +72,13 @@ class Histogram:
         """The standard deviation, as the buckets' middles have it."""
         if not self.count:
             return 0.0
-        squares = sum(
-            times * ((low + high) / 2 - self.mean) ** 2 for low, high, times in self.buckets()
-        )
+        middles = ((self._middle(low, high), times) for low, high, times in self.buckets())
+        squares = sum(times * (middle - self.mean) ** 2 for middle, times in middles)
         return math.sqrt(squares / self.count)
+
+    def _middle(self, low: int, high: int) -> int:
+        """Return what stands for the values of a bucket."""
+        return min(max((low + high) // 2, self.smallest), self.largest)
 
     def percentile(self, percent: float) -> int:
         """Return the duration that `percent` of all durations do not exceed (nearest rank).
@@ -89,7 +92,7 @@ class Histogram:
         for low, high, times in self.buckets():
             seen += times
             if seen >= rank:
-                return min(max((low + high) // 2, self.smallest), self.largest)
+                return self._middle(low, high)
         return self.largest
 
     def buckets(self) -> Iterator[tuple[int, int, int]]:

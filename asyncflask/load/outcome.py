@@ -65,14 +65,13 @@ class Outcome:
     def how(self) -> str:
         """How it was asked, in a line."""
         plan, parts, unit = self.plan, [], self._unit
-        count = plan.connections
-        parts.append(f"{count:,} connection{'s' if count > 1 else ''}")
+        parts.append(_counted(plan.connections, "connections"))
         if len(self.strain.shares) > 1:
             parts.append(f"{len(self.strain.shares)} client processes")
         if plan.rate is not None:
             parts.append(f"{plan.rate:,g} {unit}/s whatever the answers take")
         if plan.requests is not None:
-            parts.append(f"{plan.requests:,} {unit}")
+            parts.append(_counted(plan.requests, unit))
         if plan.duration is not None:
             parts.append(f"{plan.duration:g} s")
         if plan.warm_up:
@@ -105,7 +104,7 @@ class Outcome:
         """Tell of a rate that was not reached: requests were due, and no connection was free."""
         busy = f"all {self.plan.connections} connections were waiting for answers"
         why = (
-            "the client could not"
+            "client or machine were too busy (see above)"
             if self.limits
             else f"{busy}. What is tested is slower than the rate, or may have more at a time (-c)"
         )
@@ -122,3 +121,7 @@ class Outcome:
                 f"Every answer was {status}, a redirect. Redirects are not followed: ask for where"
                 " it leads to."
             )
+
+
+def _counted(count: int, things: str) -> str:
+    return f"{count:,} {things.removesuffix('s') if count == 1 else things}"

@@ -86,6 +86,7 @@ def test_causes_tell_more_than_what_they_caused(number: int, expected: str) -> N
     error.__cause__ = OSError("several")
     error.__cause__.__cause__ = ExceptionGroup("all", [OSError(number, "why")])
     assert kind(error) == expected
+    assert example(error) == f"ConnectError: [Errno {number}] why"
 
 
 @pytest.mark.parametrize(

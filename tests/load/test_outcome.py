@@ -39,6 +39,7 @@ def test_errors_alone_are_none_unless_limited() -> None:
             {"plan": {"connections": 1, "duration": None, "requests": 2000}},
             "1 connection, 2,000 requests",
         ),
+        ({"plan": {"duration": None, "requests": 1}}, "3 connections, 1 request"),
         (
             {"plan": {"rate": 1500.0}},
             "3 connections, 1,500 requests/s whatever the answers take, 5 s",
@@ -96,7 +97,7 @@ def test_a_rate_that_was_not_reached() -> None:
     assert remark.startswith("1,234 requests were due and never sent: all 3 connections were")
     busy, remark = outcome(unsent(), share=0.99).remarks()
     assert "The client was the limit" in busy
-    assert "never sent: the client could not." in remark
+    assert "never sent: client or machine were too busy (see above)." in remark
 
 
 def test_an_interrupt_is_said_first() -> None:
