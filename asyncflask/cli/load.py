@@ -211,8 +211,9 @@ def _found(
 
 def _plan(url: str, given: dict[str, t.Any]) -> t.Any:
     from ..load.plan import DURATION, Plan
-    from ..load.target import base_url
+    from ..load.target import base_url, without_user
 
+    url, user = without_user(url)
     body, headers = _body(given)
     duration = given["duration"]
     if duration is None and given["requests"] is None:
@@ -220,7 +221,7 @@ def _plan(url: str, given: dict[str, t.Any]) -> t.Any:
     return Plan(
         url=url if given["scenario"] is None else base_url(url),
         method=(given["method"] or ("GET" if body is None else "POST")).upper(),
-        headers=headers,
+        headers=(*user, *headers),
         body=body or b"",
         duration=duration,
         warm_up=given["warm_up"] or 0.0,

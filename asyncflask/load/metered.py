@@ -20,6 +20,9 @@ from .target import Fence, TargetError
 #: scenario has requests open at a time.
 ERRORS = 100
 
+#: Characters of a step's name that are kept: more than a line of the report has room for.
+NAME_LENGTH = 120
+
 
 class Meter:
     """Takes the time of one request, and records it once.
@@ -42,7 +45,8 @@ class Meter:
         self._record, self._request, self._since = record, request, since
         self._timeout, self._errors = timeout, errors
         self._deadline = anyio.current_time() + timeout
-        self._step = request.extensions.get("name") or f"{request.method} {request.url.path}"
+        name = request.extensions.get("name") or f"{request.method} {request.url.path}"
+        self._step = str(name)[:NAME_LENGTH]
         self._sent = int(request.headers.get("content-length", 0))
         self._is_over = False
         self.status = self.received = 0

@@ -81,6 +81,8 @@ class Runner:
         await self._phase(self.plan, self.record, self.strain)
 
     async def _phase(self, plan: Plan, record: Record, strain: Strain) -> None:
+        if self._scope.cancel_called:  # during the warm-up
+            return
         record.began = perf_counter_ns()
         when = schedule(plan, record.began)
         with self._scope:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from base64 import b64encode
 
 import click
 import httpx
@@ -36,6 +37,19 @@ def read_url(text: str) -> str:
     if not url.host:
         raise click.UsageError(f"{text!r} names no host: write http://127.0.0.1:8000/path.")
     return str(url)
+
+
+def without_user(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Split ``http://user:password@host/`` into the URL without them, and their header.
+
+    So the reports show no password. (Basic authentication: RFC 7617.)
+    """
+    parsed = httpx.URL(url)
+    if not parsed.userinfo:
+        return url, ()
+    pair = f"{parsed.username}:{parsed.password}".encode()
+    header = ("Authorization", f"Basic {b64encode(pair).decode()}")
+    return str(parsed.copy_with(userinfo=b"")), (header,)
 
 
 def address(url: httpx.URL) -> tuple[str, int]:

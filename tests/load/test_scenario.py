@@ -89,6 +89,11 @@ def test_requests_are_recorded_by_their_steps(visit: t.Callable[..., Record]) ->
     assert record.total.histogram.count == 20
 
 
+def test_names_of_steps_are_not_endless(visit: t.Callable[..., Record]) -> None:
+    record = visit("""await client.get("/", extensions={"name": "x" * 9999})\n""")
+    assert [len(name) for name in record.steps] == [120]
+
+
 def test_each_run_is_a_new_visitor(visit: t.Callable[..., Record]) -> None:
     body = """\
         assert (await client.get("/")).text == "1"

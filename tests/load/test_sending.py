@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import anyio
 import pytest
@@ -15,7 +16,7 @@ from asyncflask.load.sending import USER_AGENT, in_process
 from asyncflask.load.sending import request as built
 
 from ..conftest import Live
-from .servers import run
+from .servers import broken, run, sends
 
 
 def app() -> Flask:
@@ -110,6 +111,54 @@ def test_answers_are_taken_as_they_come(live: Live, path: str, status: int, size
     assert record.total.statuses == {status: 1}
     assert record.total.received == size
     assert record.total.failures == {}
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE"])
+def test_other_methods(live: Live, method: str) -> None:
+    record = run(live(app()).url + "/", method=method)
+    status = 405 if method == "DELETE" else 200
+    assert record.total.statuses == {status: 1}
+    assert record.total.failures == {}
+
+
+def test_a_server_that_closes_after_each_answer() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+    with broken(sends(answer)) as url:
+        record = run(url, requests=5)
+    assert record.total.statuses == {200: 5}
+
+
+def test_a_body_without_a_length_ends_with_its_connection() -> None:
+    with broken(sends(b"HTTP/1.0 200 OK\r\n\r\nall of it")) as url:
+        record = run(url, requests=2)
+    assert (record.total.statuses, record.total.received) == ({200: 2}, 18)
+
+
+def test_a_body_in_chunks(live: Live) -> None:
+    async def chunks(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": b"x" * 1000, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    record = run(live(chunks, lifespan="off").url, requests=3)
+    assert record.total.received == 300_000
+
+
+@pytest.mark.parametrize(
+    ("insecure", "statuses", "failures"), [(True, {200: 2}, {}), (False, {}, {"TLS failed": 2})]
+)
+def test_a_certificate_that_nobody_signed(
+    live: Live, insecure: bool, statuses: dict[int, int], failures: dict[str, int]
+) -> None:
+    folder = Path(__file__).parents[1] / "cli"
+    files = {
+        "ssl_certfile": str(folder / "localhost.pem"),
+        "ssl_keyfile": str(folder / "localhost.key.pem"),
+    }
+    url = live(app(), **files).url.replace("http:", "https:")
+    record = run(url, requests=2, insecure=insecure)
+    assert (record.total.statuses, record.total.failures) == (statuses, failures)
 
 
 def in_this_process(made: Flask, path: str, **settings: t.Any) -> Record:

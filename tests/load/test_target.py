@@ -16,6 +16,7 @@ from asyncflask.load.target import (
     read_url,
     refuse_remote,
     refuse_silent,
+    without_user,
 )
 
 
@@ -127,6 +128,21 @@ def test_a_fence_remembers_what_it_let_pass() -> None:
     with pytest.raises(TargetError):
         fence.check(httpx.URL("http://192.0.2.1/"))
     assert Fence(allow_remote=True).knows(httpx.URL("http://192.0.2.1/"))
+
+
+@pytest.mark.parametrize(
+    ("url", "bare", "value"),
+    [
+        ("http://ada:p%40ss@127.0.0.1:1/a?b", "http://127.0.0.1:1/a?b", "Basic YWRhOnBAc3M="),
+        ("http://ada@127.0.0.1/", "http://127.0.0.1/", "Basic YWRhOg=="),
+    ],
+)
+def test_a_user_in_the_url_goes_into_a_header(url: str, bare: str, value: str) -> None:
+    assert without_user(url) == (bare, (("Authorization", value),))
+
+
+def test_a_url_without_a_user_stays() -> None:
+    assert without_user("http://127.0.0.1/a") == ("http://127.0.0.1/a", ())
 
 
 def test_parts_of_urls() -> None:
