@@ -32,9 +32,13 @@ dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
 dt { color: var(--dim); font-size: .85rem; } dd { margin: 0; font-size: 1.3rem; }
 div.table { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--rule); }
+th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid var(--rule);
+  white-space: nowrap; }
 th { color: var(--dim); font-weight: 500; }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
+th:first-child, td:first-child { text-align: left; }
+td:first-child { white-space: normal; overflow-wrap: break-word; min-width: 4.5rem; }
+.example { display: inline-block; min-width: 14rem; text-align: left; white-space: normal;
+  overflow-wrap: anywhere; }
 .broken, .bad { color: var(--red); } .ok { color: var(--green); }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: var(--dim); }
 .grid { stroke: var(--rule); } polyline { fill: none; stroke: var(--blue); stroke-width: 1.8; }
@@ -190,9 +194,8 @@ def _answers(outcome: Outcome) -> Iterator[str]:
     total = outcome.record.total
     rows = [[f"Status {status}", f"{n:,}", ""] for status, n in sorted(total.statuses.items())]
     for kind, times in total.failures.most_common():
-        rows.append(
-            [f'<span class="bad">{escape(kind)}</span>', f"{times:,}", escape(total.examples[kind])]
-        )
+        example = f'<span class="example">{escape(total.examples[kind])}</span>'
+        rows.append([f'<span class="bad">{escape(kind)}</span>', f"{times:,}", example])
     if outcome.record.unsent:
         rows.append(['<span class="bad">never sent</span>', f"{outcome.record.unsent:,}", ""])
     yield "<h2>Answers</h2>" + _table(["What", "Count", "Example"], rows)

@@ -31,6 +31,12 @@ return [...document.querySelectorAll("svg")].flatMap(svg => {
     a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom));
 }).length;
 """
+#: Cells that are higher than three lines: their text is broken into letters.
+BROKEN = """
+return [...document.querySelectorAll("td, th")].filter(cell =>
+  cell.getBoundingClientRect().height > 70 && !cell.querySelector(".example")
+).map(cell => cell.textContent);
+"""
 WIDE = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
 LIMITS = Thresholds(p99=0.01, errors=Share(5, False))
 
@@ -63,4 +69,5 @@ def test_a_page_fits_a_telephone(tab: Tab) -> None:
     size: dict[str, t.Any] = {"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     tab.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     assert tab.run(WIDE) is False
+    assert tab.run(BROKEN) == []
     tab.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -47,7 +47,7 @@ def scenario_outcome(**more: t.Any) -> Outcome:
     """Return the outcome of a scenario with two steps, one of which has failed once."""
     made = record(50, "GET /")
     made.merge(record(25, "<b>buy</b>"))
-    made.fail(0, 1, "timeout", "late & <slow>", "<b>buy</b>", waited=True)
+    made.fail(0, 600 * MS, "timeout", "late & <slow>", "<b>buy</b>", waited=True)
     made.end_run(40 * MS)
     made.failed_runs = 2
     return outcome(made, plan={"scenario": "visit.py", "rate": 20.0}, **more)
