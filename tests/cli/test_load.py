@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from asyncflask import Flask
-from asyncflask.cli import cli
+from asyncflask import Flask, request
+from asyncflask.cli import FlaskGroup, cli
 
 from ..conftest import Live
 from .conftest import Start, invoke
@@ -243,6 +243,55 @@ def test_the_apps_own_command_wins(project: Path) -> None:
 def test_an_app_that_is_broken_has_no_command(url: str, project: Path) -> None:
     (project / "app.py").write_text("1 / 0\n")
     assert load(url, "-n", "1").exit_code == 0
+
+
+def test_the_command_line_of_an_app_has_it_as_well(project: Path) -> None:
+    def create_app() -> Flask:
+        made = Flask("made")
+
+        @made.get("/")
+        async def index() -> str:
+            return "hello"
+
+        return made
+
+    result = invoke(FlaskGroup(create_app=create_app), "load", "-n", "3", "--max-errors", "0")
+    assert result.exit_code == 0, result.output
+    assert "Status        200: 3" in result.stdout
+
+
+def test_an_app_written_for_flask(project: Path, start: Start) -> None:
+    (project / "app.py").write_text(APP.replace("asyncflask", "flask").replace("async def", "def"))
+    command = ("--as-flask", "load", "-n", "5", "--max-errors", "0", "--quiet")
+    for more in ((), ("--serve",)):
+        process = start("-m", "asyncflask", *command, *more)
+        assert process.wait() == 0, process.output
+        assert "Status        200: 5" in process.lines
+
+
+def test_a_password_in_the_url_is_sent_and_not_shown(live: Live, project: Path) -> None:
+    app, seen = Flask("live"), []
+
+    @app.get("/")
+    async def index() -> str:
+        seen.append(request.authorization)
+        return ""
+
+    url = live(app).url.replace("http://", "http://ada:open-sesame@")
+    result = load(url, "-n", "1", "--json", "r.json", "--html", "r.html")
+    assert result.exit_code == 0
+    assert seen[0] is not None
+    assert (seen[0].username, seen[0].password) == ("ada", "open-sesame")
+    written = [result.output, *((project / name).read_text() for name in ("r.json", "r.html"))]
+    assert not any("sesame" in text for text in written)
+
+
+def test_help_reads_well() -> None:
+    text = load("--help").stdout
+    assert "  load --app shop:app --serve /cart      the app, in a server of its own\n" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "IntRange" not in text
+    assert "INTEGER RANGE" not in text
 
 
 def test_a_server_of_its_own(shop: Path, start: Start) -> None:

@@ -107,3 +107,25 @@ def test_it_is_one_file(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(page(outcome()), encoding="utf-8")
     assert file.stat().st_size < 100_000
+
+
+def test_errors_over_time_have_a_line() -> None:
+    made = record(200)
+    assert 'class="errors"' not in page(outcome(made))
+    made.fail(0, 300 * MS, "connection reset", "Read <error>")
+    text = page(outcome(made))
+    assert len(re.findall(r'<polyline class="errors"', text)) == 1
+    assert '<b class="errors">errors</b>' in text
+    assert "Read &lt;error&gt;" in text
+
+
+def test_what_was_never_sent_is_among_the_answers() -> None:
+    made = record(50)
+    made.miss(5 * MS, is_run=False)
+    read = Reader(page(outcome(made)))
+    assert read.texts[read.texts.index("never sent") + 1] == "1"
+
+
+def test_a_run_of_a_moment_has_no_course() -> None:
+    assert "Over time" not in page(outcome(record(1)))
+    assert "Over time" in page(outcome(record(200)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import typing as t
 
 import pytest
@@ -28,3 +29,8 @@ def test_the_limit_is_raised_as_far_as_it_has_to_be(
     monkeypatch.setattr(resource, "setrlimit", lambda which, pair: done.append(pair))
     allow(connections)
     assert done == ([] if set_to is None else [(set_to, hard)])
+
+
+def test_where_there_is_no_such_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    allow(10**9)

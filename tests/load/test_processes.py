@@ -136,3 +136,12 @@ def test_a_process_ends_with_its_parent(live: Live) -> None:
 def test_a_process_without_a_plan_ends() -> None:
     done = subprocess.run(WORKER, input=b"", capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_what_is_seen_meanwhile_adds_up(live: Live) -> None:
+    """Each process tells once a second."""
+    plan = Plan(live(answer, lifespan="off").url, connections=2, rate=50.0, duration=1.5)
+    crowd = crowded(plan, 2)
+    assert crowd.record.total.answered + crowd.record.unsent == 75
+    assert 0 < crowd.glance.answered <= crowd.record.total.answered
+    assert crowd.glance.total <= crowd.record.total.histogram.total

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from asyncflask.load.record import KINDS, OTHER_KINDS, OTHER_STEPS, STEPS, Record, Tally
 
 MS = 1_000_000
@@ -105,3 +108,63 @@ def test_merging_into_nothing_is_a_copy() -> None:
 def test_it_comes_back_from_json() -> None:
     data = full().as_data()
     assert Record.from_data(json.loads(json.dumps(data))).as_data() == data
+
+
+#: What may happen to a request: how it ended, when, after how long, in which step and process.
+happenings = st.lists(
+    st.tuples(
+        st.sampled_from(["200", "404", "503", "reset", "timeout", "never sent", "run"]),
+        st.integers(0, 10**11),
+        st.integers(0, 10**10),
+        st.sampled_from([None, "GET /", "POST /"]),
+        st.integers(0, 2),
+    ),
+    max_size=40,
+)
+Happening = tuple[str, int, int, str | None, int]
+
+
+def happen(record: Record, happening: Happening) -> None:
+    what, at, duration, step, _ = happening
+    latest = record.elapsed
+    if what.isdecimal():
+        record.answer(at - duration, at, int(what), 7, 3, step)
+    elif what == "never sent":
+        record.miss(duration, is_run=step is not None)
+    elif what == "run":
+        record.end_run(duration)
+    else:
+        record.fail(at - duration, at, what, f"of {what}", step, what == "timeout")
+    record.elapsed = max(record.elapsed, latest)  # here, time goes forward and back
+
+
+def comparable(record: Record) -> object:
+    """Return all of a record, in an order that does not depend on what came first."""
+    return json.dumps(record.as_data(), sort_keys=True)
+
+
+@given(happenings)
+def test_several_processes_are_as_good_as_one(events: list[Happening]) -> None:
+    whole, merged = Record(), Record()
+    parts = [Record(), Record(), Record()]
+    for event in events:
+        happen(whole, event)
+        happen(parts[event[4]], event)
+    for part in parts:
+        merged.merge(Record.from_data(json.loads(json.dumps(part.as_data()))))
+    assert comparable(merged) == comparable(whole)
+
+
+@given(happenings)
+def test_the_figures_agree_with_each_other(events: list[Happening]) -> None:
+    record = Record()
+    for event in events:
+        happen(record, event)
+    total = record.total
+    asked = [event for event in events if event[0] != "run"]
+    assert record.requests == len(asked)
+    assert record.errors == sum(event[0] != "200" for event in asked)
+    assert total.histogram.count == total.answered + total.failures["timeout"] + record.unsent
+    assert sum(slot.count for slot in record.timeline.slots) == total.answered + total.failed
+    named = [event for event in asked if event[3] is not None and event[0] != "never sent"]
+    assert sum(step.answered + step.failed for step in record.steps.values()) == len(named)
