@@ -42,7 +42,7 @@ _WORTH_NOTING = 0.1
 #: Where a thread stands that has no work: module and function of its innermost frame, not counting
 #: the frames of the queue that it waits at.
 AT_REST = {
-    ("asyncflask.pools", "_next"),
+    ("asyncflask.pools", "_rest"),
     ("anyio._backends._asyncio", "run"),
     ("concurrent.futures.thread", "_worker"),
     ("trio._core._thread_cache", "_work"),
