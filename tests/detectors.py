@@ -53,6 +53,15 @@ _QUEUES = {"asyncflask.wakeups", "threading", "queue"}
 _FOREIGN_TASKS = {"TestRunner._run_tests_and_fixtures"}
 
 
+def slowness() -> float:
+    """Return how many times longer than usual things take, for what else the machine has to do.
+
+    It is the work of the last minute by the number of cores; 1 where the system does not tell.
+    """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1.0, load / (os.cpu_count() or 1))
+
+
 class LoopWatch:
     """Watches all asyncio loops of the process, through the two places that every one passes.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..drivers import is_async
-from . import lifespan, mounts, shortcut, shortlane
+from . import lifespan, mounts
 from .bridge import serve_wsgi
 from .http import Exchange, Message, Receive, Send
 from .websocket import SocketExchange
@@ -24,10 +23,6 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     if kind == "http":
         if app._wraps_wsgi:
             return serve_wsgi(app, app, scope, receive, send)
-        found = shortcut.find(app, scope)
-        if found is not None:
-            serve_shortly = shortcut.serve if is_async(found[0]) else shortlane.serve
-            return serve_shortly(app, scope, receive, send, found)
         return Exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)

@@ -7,7 +7,6 @@ that none of the app's code runs on the loop, where it could set a context varia
 from __future__ import annotations
 
 import typing as t
-from contextvars import copy_context
 from functools import partial
 
 from .. import _current
@@ -15,8 +14,8 @@ from ..dispatch import pipeline
 from ..drivers import is_awaitable, wait_for
 from ..hops import Hop
 from ..workers import waiting
-from .http import Exchange, Message, Receive, Send, open_context
-from .shortcut import Found, Known, LongExchange, Way, plain_messages, plainly, raising, same
+from .http import Exchange
+from .shortened import Answer, Known, LongExchange, View, Way, answer_of, raising, same
 
 
 class ViewHop(Hop):
@@ -25,7 +24,7 @@ class ViewHop(Hop):
     __slots__ = ("args", "view", "way")
 
     way: Way | None
-    view: t.Callable[..., t.Any]
+    view: View
     args: dict[str, t.Any]
 
     def work(self) -> t.Any:
@@ -35,9 +34,9 @@ class ViewHop(Hop):
         _current.context.set(ctx)
         try:
             value = self.view(**args) if args else self.view()
-            plain = plainly(ctx, value)
-            if plain is not None:
-                return plain
+            answer = answer_of(ctx, value)
+            if answer is not None:
+                return answer
             if is_awaitable(value):
                 value = ctx.app.async_to_sync(wait_for)(value)
         except BaseException as error:
@@ -47,17 +46,12 @@ class ViewHop(Hop):
         return LongExchange(way, None, known, self).drive(pipeline.complete, known)
 
 
-async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found: Found) -> None:
-    """Handle a request that `shortcut.find` has found a sync view for, and send its response."""
+async def serve(way: Way, view: View, args: dict[str, t.Any]) -> None:
+    """Have a thread call the sync view that was found for a request, and send its response."""
+    app, scope, receive, send, _, ctx = way
     if waiting() is not None:  # a thread waits for this request: it may be the last one
         await Exchange(app, scope, receive, send).serve()
         return
-    view, rule, args = found
-    entered = copy_context()
-    ctx = open_context(app, scope, receive, entered, {}, send)
-    request = ctx.request
-    ctx.matched, request.url_rule, request.view_args = True, rule, args
-    way: Way = app, scope, receive, send, entered, ctx
     hop: ViewHop | None = None
     try:
         pool = app._pool()
@@ -76,7 +70,7 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send, found:
     except BaseException as error:
         known = partial(raising, error)
     if known is None:
-        start, end = plain_messages(*result)
+        start, end = t.cast("Answer", result)
         await send(start)
         await send(end)
     else:
