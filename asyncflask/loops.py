@@ -57,6 +57,7 @@ class Loop:
             self.call_in_next_turn: t.Callable[..., t.Any] = loop.call_soon
             self.call_later: t.Callable[..., t.Any] = loop.call_later
             self.waiter: t.Callable[[], t.Any] = loop.create_future
+            self._is_running: t.Callable[[], bool] = loop.is_running
             self.turn: t.Callable[[], t.Any] = _turn
         else:
             import trio
@@ -68,11 +69,20 @@ class Loop:
             )
             self.call_next = lambda func: func()
             self.waiter = Waiter
+            self._is_running = bool  # False: trio is asked anew
             self.turn = checkpoint
 
     def is_running_here(self) -> bool:
         """Whether this is the event loop that runs in the calling thread."""
         return threading.get_ident() == self._thread
+
+    def is_current(self) -> bool:
+        """Whether this is sure to be the event loop that runs in the calling thread."""
+        return threading.get_ident() == self._thread and self._is_running()
+
+    def runs_here(self) -> None:
+        """Note that it runs in the calling thread, if it did not before."""
+        self._thread = threading.get_ident()
 
     def spawn(
         self,

@@ -75,7 +75,7 @@ def by_werkzeug(url_map: WerkzeugMap, path: str, method: str, websocket: bool) -
 
 
 @pytest.mark.time_limit(120)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(rules(), PATHS, st.sampled_from(["GET", "HEAD", "POST", "PUT"]), st.booleans())
 def test_whatever_the_matcher_answers_werkzeug_answers(
     made: list[Rule], path: str, method: str, websocket: bool

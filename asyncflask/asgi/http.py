@@ -16,7 +16,6 @@ import anyio
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from .. import _current
-from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Way, way_of
 from ..dispatch.returns import Plain
@@ -24,8 +23,7 @@ from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
 from ..workers import Lane, carry_over
-from ..wrappers import Request
-from ..wrappers.scope import notable_headers, refusal
+from ..wrappers.scope import refusal
 from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
     CLOSE,
@@ -46,30 +44,9 @@ from .filebody import BY_PATH, FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
 from .outgoing import Outgoing
+from .served import ServedContext
 
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
-
-
-def open_context(
-    app: t.Any,
-    scope: Message,
-    receive: Receive,
-    entered: Context,
-    notable: dict[bytes, list[bytes]],
-    send: Send | None = None,
-) -> AppContext:
-    """Return the context of a request that is to be handled.
-
-    :param entered: the context variables as the server has set them.
-    :param notable: the headers that decide how it is handled (`notable_headers`).
-    :param send: the connection's ``send``, for what handlers send ahead of the response.
-    """
-    body = RequestBody(notable, receive, entered, send)
-    request: Request = app.request_class.from_scope(scope, body)
-    request.notable, request.json_module = notable, app.json
-    ctx = AppContext(app, request=request)
-    ctx.allows_plain = True
-    return ctx
 
 
 class Exchange:
@@ -101,13 +78,12 @@ class Exchange:
         receive: Receive,
         send: Send,
         entered: Context | None = None,
-        ctx: AppContext | None = None,
+        ctx: ServedContext | None = None,
     ) -> None:
         self.app, self.scope, self._receive, self._send = app, scope, receive, send
         self.entered = copy_context() if entered is None else entered
         if ctx is None:
-            notable = notable_headers(scope["headers"])
-            ctx = open_context(app, scope, receive, self.entered, notable, send)
+            ctx = ServedContext(app, (scope, receive, send, self.entered))
         self.ctx, self.request = ctx, ctx.request
         self.body = t.cast("RequestBody", self.request._body)
         if not self.body.complete:
@@ -199,7 +175,7 @@ class Exchange:
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
         if type(response) is Plain:
-            await self.send_whole(200, [(b"content-type", response.content_type)], response.body)
+            await self.send_whole(200, [response.content_type], response.body)
             return
         if type(response) is Whole:
             await self.send(*response)

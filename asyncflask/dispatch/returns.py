@@ -31,12 +31,12 @@ _KINDS = (
 class Plain(t.NamedTuple):
     """A response that needs no response object: status 200, a content type and a body."""
 
-    content_type: bytes
+    content_type: tuple[bytes, bytes]  # the header, as it is sent
     body: bytes
 
 
 #: What views return that may be sent so, if nothing wants to see a response object.
-_PLAIN = frozenset({str, bytes, dict, list})
+PLAIN = frozenset({str, bytes, dict, list})
 
 
 def has_session_cookie(ctx: AppContext) -> bool:
@@ -52,34 +52,47 @@ def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
 
     PERF: no response object, no header mapping: a third of the cost of a short answer.
     """
-    if type(value) not in _PLAIN or has_session_cookie(ctx):
+    if type(value) not in PLAIN or not goes_plainly(ctx) or has_session_cookie(ctx):
         return None
-    parts = plain_parts(ctx, value)
-    return None if parts is None else Plain(*parts)
+    return Plain(*plain_parts(ctx.app, value))
 
 
-def plain_parts(ctx: AppContext, value: t.Any) -> tuple[bytes, bytes] | None:
-    """Return the content type and the body of `as_plain`, for a request without a session."""
-    app, kind = ctx.app, type(value)
-    if not (
-        kind in _PLAIN
-        and ctx.allows_plain
+def goes_plainly(ctx: AppContext) -> bool:
+    """Whether nobody wants to see a response object; that there is no session is known besides."""
+    app = ctx.app
+    return (
+        ctx.allows_plain
         and ctx._opened_session is None
+        and ctx.after_functions is None
         and app._answers_plainly
         and not app.after_request_funcs
         and not request_finished.receivers
-        and ctx.after_functions is None
-    ):
-        return None
-    if kind is str or kind is bytes:
-        body = value.encode() if kind is str else value
-        return _content_type(app.response_class.default_mimetype), body
-    return app.json.mimetype.encode(), app.json.response_text(value).encode()
+    )
+
+
+def plain_parts(app: t.Any, value: t.Any) -> tuple[tuple[bytes, bytes], bytes]:
+    """Return content type and body of text, bytes, a dict or a list."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        return _type(app.json.mimetype), app.json.response_text(value).encode()
+    mimetype = app.response_class.default_mimetype
+    content_type = _text_types.get(mimetype) or _text_type(mimetype)
+    return content_type, value.encode() if kind is str else value
+
+
+#: The content types of text, by media type: an app has one. PERF: 0.1 us less than a call.
+_text_types: dict[str, tuple[bytes, bytes]] = {}
+
+
+def _text_type(mimetype: str) -> tuple[bytes, bytes]:
+    _text_types.clear()
+    _text_types[mimetype] = made = _type(get_content_type(mimetype, "utf-8"))
+    return made
 
 
 @lru_cache(maxsize=16)
-def _content_type(mimetype: str) -> bytes:
-    return get_content_type(mimetype, "utf-8").encode()
+def _type(value: str) -> tuple[bytes, bytes]:
+    return b"content-type", value.encode()
 
 
 async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:
