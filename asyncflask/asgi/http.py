@@ -195,7 +195,7 @@ class Exchange:
         try:
             await self.close(response)
         finally:
-            if holds:
+            if holds and teardown.has_end(self.ctx):
                 with anyio.CancelScope(shield=True):
                     await self.run(teardown.finish, error)
 
@@ -269,17 +269,20 @@ class Exchange:
         beside: list[t.Any] = [partial(self.body.arrivals.watch, end.leave)]
         if outgoing.beat is not None:
             beside.append(outgoing.beat.run)
-        with Beside(outgoing.loop, beside, end.leave):
-            with end:
-                try:
+        try:
+            with Beside(outgoing.loop, beside, end.leave):
+                with end:
                     try:
-                        await outgoing.send(chunks, end)
-                    finally:  # NOTE: in the scopes that it began in, and has to leave its own in
-                        await close_body(chunks)
-                except Exception as raised:  # NOTE: raised below, where it is known why
-                    error = raised
-            if end.stopped and error is None and not end.gone:
-                await outgoing.finish()
+                        try:
+                            await outgoing.send(chunks, end)
+                        finally:  # NOTE: in the scopes that it began in, and has to leave
+                            await close_body(chunks)
+                    except Exception as raised:  # NOTE: raised below, where it is known why
+                        error = raised
+                if end.stopped and error is None and not end.gone:
+                    await outgoing.finish()
+        finally:
+            outgoing.end()
         self.gone = end.gone
         left = end.gone or self.body.cut_off
         try:

@@ -17,9 +17,9 @@ from .body import Send
 from .ends import StreamEnd
 from .isolation import called_in
 
-#: Pieces in a row after which it is seen to that others get their turn, as with a websocket's
-#: messages. PERF: a turn of the loop takes 2.4 us, more than all else that is done for a piece.
-PER_TURN = 16
+#: Pieces in a row after which it is seen to that others get their turn: 0.1 ms of them. PERF: with
+#: 16, a server wrote 100 small pieces in seven calls to the system, with 64 in two.
+PER_TURN = 64
 
 #: Seconds between two pieces after which that is done at once: the second may have been work.
 LONG = 0.005
@@ -105,7 +105,13 @@ class Outgoing:
         """Tell the server that this was all."""
         while self.beat is not None and self.beat.busy:
             await self.beat.wait()
+        self.end()
         await called_in(self._entered, self._send, _message(b"", more=False))
+
+    def end(self) -> None:
+        """Send nothing more in silence."""
+        if self.beat is not None:
+            self.beat.over = True
 
 
 def _message(body: bytes, more: bool = True) -> Message:
