@@ -7,7 +7,7 @@ STAMP := $(VENV)/installed
 FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
+.PHONY: help demo browser test nightly scale check lint types layers format upstream conformance bench \
 	bench-sync bench-beside bench-realtime clean
 
 help:  ## List the targets
@@ -28,6 +28,9 @@ browser:  ## Install Chromium, which tests the pages of the examples (Debian, Ub
 
 test: $(STAMP)  ## Run the test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+nightly: $(STAMP)  ## Compare with werkzeug over hundreds of thousands of generated cases (some minutes)
+	$(BIN)/python -m pytest tests/nightly -s $(ARGS)
 
 scale: $(STAMP)  ## Test with thousands of clients: nothing leaks, memory stays (3 minutes)
 	$(BIN)/python -m pytest tests/scale -s $(ARGS)

@@ -13,9 +13,10 @@ from functools import cached_property
 from .ctx import AppContext
 from .dispatch.steps import OVERRIDABLE, find_overridden
 from .json.provider import DefaultJSONProvider
+from .matcher import Matcher
 from .middleware import Middleware
 from .overridable import OverridableSteps
-from .routing import Map, Matcher, has_custom_converters
+from .routing import Map, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .wrappers import Response
 from .wrappers.scope import is_plain_host
@@ -38,6 +39,7 @@ _DECIDING = frozenset({*METHODS, *_ATTRIBUTES})
 _DERIVED = (
     "_answers_plainly",
     "_asgi_is_own",
+    "_converts_in_thread",
     "_matcher",
     "_overridden",
     "_session_is_lazy",
@@ -125,6 +127,7 @@ class Deciding(OverridableSteps):
         """The compiled matcher, unless something decides that werkzeug's own is needed."""
         own = type(self).create_url_adapter is self._own["create_url_adapter"]
         simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
+        simple = simple and type(self.url_map).bind is Map.bind
         return Matcher(self.url_map) if simple else None
 
     @cached_property
@@ -152,7 +155,11 @@ class Deciding(OverridableSteps):
         if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
             return None
         if matcher.changes != self.url_map.changes:
-            for name in ("_matcher", "_socket_matcher"):
-                self.__dict__.pop(name, None)
-            matcher = Matcher(self.url_map, matcher.websocket)
-        return matcher.match(path, method)
+            matcher = self._recompiled(matcher)
+        return None if matcher is None else matcher.find(path, method)
+
+    def _recompiled(self, outdated: Matcher) -> Matcher | None:
+        """Return the matcher of the rules as they are now."""
+        for name in ("_converts_in_thread", "_matcher", "_socket_matcher"):
+            self.__dict__.pop(name, None)
+        return self._socket_matcher if outdated.websocket else self._matcher

@@ -97,6 +97,7 @@ def with_rules(app: t.Any, rules: list[str]) -> t.Any:
     return app
 
 
+@pytest.mark.time_limit(120)
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from([*RULES]), min_size=1, max_size=5),
@@ -197,6 +198,15 @@ def test_parameters_are_sorted_from_when_the_map_says_so(built: BuiltUrls) -> No
     url_map.sort_parameters = True
     assert built.build(bound(url_map), "e", {"b": 1, "a": 2}) == "/?a=2&b=1"
     assert remembered(built) == 0
+
+
+def test_a_changed_setting_of_the_map_counts_at_once(built: BuiltUrls) -> None:
+    url_map = Map([Rule("/", endpoint="e"), Rule("/", endpoint="w", subdomain="www")])
+    assert built.build(bound(url_map), "e", {}) == "/"
+    assert remembered(built) == 1
+    url_map.default_subdomain = "www"
+    assert built.build(bound(url_map), "e", {}) == "http://a.example/"
+    assert built.build(bound(url_map), "w", {}) == "/"
 
 
 def test_a_converter_with_code_of_its_own_is_always_asked(
