@@ -40,11 +40,15 @@ _PLAIN = frozenset({str, bytes, dict, list})
 
 
 def has_session_cookie(ctx: AppContext) -> bool:
-    """Whether the request may have sent a session."""
+    """Whether the request may have sent a session that its response has to do something about."""
     request = t.cast("Request", ctx._request)
     if request.scope is not None and b"cookie" not in request.notable:
         return False
-    return request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
+    app = ctx.app
+    if app._session_is_lazy:
+        may: bool = app.session_interface.may_refresh(app, request)
+        return may
+    return request.may_have_cookie(app.config["SESSION_COOKIE_NAME"])
 
 
 def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
