@@ -9,8 +9,8 @@ FLASK_VERSION := 3.1.3
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
-	bench-sync bench-beside bench-realtime clean
+.PHONY: help demo browser test nightly scale check lint types layers format upstream conformance \
+	bench bench-sync bench-beside bench-realtime clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ browser:  ## Install Chromium, which tests the pages of the examples (Debian, Ub
 
 test: $(STAMP)  ## Run the test suite (ARGS=tests/wsgi for a part)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+nightly: $(STAMP)  ## Compare with werkzeug over hundreds of thousands of generated cases (some minutes)
+	$(BIN)/python -m pytest tests/nightly -s $(ARGS)
 
 scale: $(STAMP)  ## Test with thousands of clients: nothing leaks, memory stays (4 minutes)
 	$(BIN)/python -m pytest tests/scale -rP -n $(JOBS) $(ARGS)

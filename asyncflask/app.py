@@ -378,15 +378,14 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         """The app as an ASGI application, for middleware: ``app.asgi_app = M(app.asgi_app)``."""
         await asgi.serve(self, scope, receive, send)
 
-    def __call__(
-        self, scope: t.Any = None, receive: t.Any = None, send: t.Any = None, *more: t.Any
-    ) -> t.Any:
+    def __call__(self, *args: t.Any) -> t.Any:
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-        if send is not None and not more:
+        if len(args) == 3:
+            scope, receive, send = args
             begun = begin(self, scope, receive, send)
             if begun is not None:
                 return begun
-        return call_app(self, (scope, receive, send, *more))
+        return call_app(self, args)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)

@@ -43,8 +43,6 @@ def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:
 
     :raises TypeError: if they are neither ASGI's nor WSGI's.
     """
-    while args and args[-1] is None:  # not given
-        args = args[:-1]
     middleware = app._middleware
     if len(args) == 3:
         return app.asgi_app(*args) if middleware is None else middleware.serve(app, *args)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..signals import forget_unheard, heard
 from . import lifespan, mounts
 from .bridge import serve_wsgi
 from .http import Exchange, Message, Receive, Send
@@ -16,6 +17,8 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     :raises RuntimeError: if the connection is of a kind that is not known.
     """
     kind = scope["type"]
+    if heard:
+        forget_unheard()
     if app._mounts is not None and kind != "lifespan":
         mounted = mounts.serve(app, scope, receive, send)
         if mounted is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..dispatch import pipeline
-from ..dispatch.returns import PLAIN, goes_plainly, plain_parts, text_type
+from ..dispatch.returns import goes_plainly, plain_parts
 from ..drivers import LoopDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
@@ -23,18 +23,16 @@ _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 
 def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     """Return the messages of the response, if that is all there is to do for a view's value."""
-    app, kind = ctx.app, type(value)
+    app = ctx.app
     if any(app._say) or (ctx.is_touched and (ctx.request.is_open or not goes_plainly(ctx))):
         return None
     try:
-        if kind is str:
-            content_type, body = text_type(), value.encode()
-        elif kind in PLAIN:
-            content_type, body = plain_parts(app, value)
-        else:
-            return None
+        parts = plain_parts(app, value)
     except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
         return None
+    if parts is None:
+        return None
+    content_type, body = parts
     size = len(body)
     length = _LENGTHS[size] if size < 512 else (b"content-length", b"%d" % size)
     headers = [content_type, length]

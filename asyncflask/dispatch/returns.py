@@ -35,16 +35,16 @@ class Plain(t.NamedTuple):
     body: bytes
 
 
-#: What views return that may be sent so, if nothing wants to see a response object.
-PLAIN = frozenset({str, bytes, dict, list})
-
-
 def has_session_cookie(ctx: AppContext) -> bool:
-    """Whether the request may have sent a session."""
+    """Whether the request may have sent a session that its response has to do something about."""
     request = t.cast("Request", ctx._request)
     if request.scope is not None and b"cookie" not in request.notable:
         return False
-    return request.may_have_cookie(ctx.app.config["SESSION_COOKIE_NAME"])
+    app = ctx.app
+    if app._session_is_lazy:
+        may: bool = app.session_interface.may_refresh(app, request)
+        return may
+    return request.may_have_cookie(app.config["SESSION_COOKIE_NAME"])
 
 
 def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
@@ -52,9 +52,10 @@ def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
 
     PERF: no response object, no header mapping: a third of the cost of a short answer.
     """
-    if type(value) not in PLAIN or not goes_plainly(ctx) or has_session_cookie(ctx):
+    if not goes_plainly(ctx) or has_session_cookie(ctx):
         return None
-    return Plain(*plain_parts(ctx.app, value))
+    parts = plain_parts(ctx.app, value)
+    return None if parts is None else Plain(*parts)
 
 
 def goes_plainly(ctx: AppContext) -> bool:
@@ -70,21 +71,22 @@ def goes_plainly(ctx: AppContext) -> bool:
     )
 
 
-def plain_parts(app: t.Any, value: t.Any) -> tuple[tuple[bytes, bytes], bytes]:
-    """Return content type and body of text, bytes, a dict or a list."""
+def plain_parts(app: t.Any, value: t.Any) -> tuple[tuple[bytes, bytes], bytes] | None:
+    """Return the content type and the body of text, bytes, a dict or a list."""
     kind = type(value)
-    if kind is dict or kind is list:
+    if kind is str:
+        body = value.encode()
+    elif kind is dict or kind is list:
         return _type(app.json.mimetype), app.json.response_text(value).encode()
-    return text_type(app.response_class), value.encode() if kind is str else value
+    elif kind is bytes:
+        body = value
+    else:
+        return None
+    mimetype = Response.default_mimetype  # NOTE: who has a class of their own is not answered so
+    return _text_types.get(mimetype) or _text_type(mimetype), body
 
 
-def text_type(response_class: type[Response] = Response) -> tuple[bytes, bytes]:
-    """Return the content type of text, which a class of responses gives it."""
-    mimetype = response_class.default_mimetype
-    return _text_types.get(mimetype) or _text_type(mimetype)
-
-
-#: The content types of text, by media type: an app has one. PERF: 0.1 us less than a call.
+#: The content types of text, by media type: there is one. PERF: 0.1 us less than a call.
 _text_types: dict[str | None, tuple[bytes, bytes]] = {}
 
 

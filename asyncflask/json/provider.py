@@ -182,6 +182,11 @@ def _encoder(
     )
 
 
+#: Reads the value that text begins with.
+#: PERF: 1 us less for a small value than `json.loads`, which first looks for blanks around it.
+_scan: t.Callable[[str, int], tuple[t.Any, int]] = vars(json.JSONDecoder())["scan_once"]
+
+
 def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
     """`json.loads`, with one kind of error for whatever is wrong with the text.
 
@@ -189,6 +194,13 @@ def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
         integer of more digits than `sys.get_int_max_str_digits` allows.
     """
     try:
+        if type(s) is str and not kwargs:
+            try:
+                value, end = _scan(s, 0)
+                if end == len(s):
+                    return value
+            except (StopIteration, ValueError):  # `json.loads` knows what to say
+                pass
         return json.loads(s, **kwargs)
     except RecursionError:
         raise ValueError("The JSON text nests too deeply to be read.") from None

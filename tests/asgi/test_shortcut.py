@@ -22,7 +22,7 @@ from asyncflask import (
     stream_with_context,
 )
 from asyncflask.asgi import shortcut
-from asyncflask.signals import request_finished, request_tearing_down
+from asyncflask.signals import forget_unheard, request_finished, request_tearing_down
 
 from ..scopes import scope
 from .test_http import Exchange
@@ -245,6 +245,7 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
     await app._budgets.close()
     for signal in (request_finished, request_tearing_down):  # whoever listens, to whichever app
         signal.disconnect(app.extensions.get("heard", print))
+    forget_unheard()
     assert set(variables) == {"server"}
     if not is_async:  # the view, its error handler and its stream: in one thread, and not in this
         threads = {event[1] for event in events if event[0] in IN_THREAD}
