@@ -17,8 +17,8 @@ class Hop(Outcome, Lane):
     """A lane and its first call in one; to be started with `Pool.submit`, once.
 
     It keeps a copy of the context variables that are set where it is made.
-    PERF: 1.5 us less than a `Lane` and a `workers.Job`: one object instead of two, and three calls
-    where they make seven.
+    PERF: with 32 in flight, 17,000 instructions between loop and thread, where a `Lane` and a
+    `workers.Job` in it took 26,000: one object instead of two, and three calls instead of seven.
 
     :param pool: whose threads to use.
     """
