@@ -24,12 +24,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 
-#: Calls that are counted, of which the least counts: that is the one in which no thread had to wait
-#: for another, and no slice of time ended.
-CALLS = 10
+#: Calls that are counted, of which the least counts: the one in which no thread had to wait for
+#: another, and no slice of time ended.
+CALLS = 12
 
 #: Seconds in which no thread does anything any more once it is idle.
-QUIET = 0.001
+QUIET = 0.005
 
 #: How often it is looked whether they are, before something must be wrong: seconds.
 MOST_LOOKS = 1000
@@ -82,13 +82,14 @@ class Counter:
         return tuple([next(count) - read for count in counts])
 
     def settled(self) -> tuple[int, ...]:
-        """Return the same when no thread does anything any more.
+        """Return the same when no thread executes anything of ours any more.
 
         :raises RuntimeError: if some thread is never idle.
         """
-        before, now = None, self.now()
+        before: tuple[int, ...] = ()
+        now = self.now()
         for _ in range(MOST_LOOKS):
-            if now == before or threading.active_count() == 1:
+            if now[:2] == before[:2] or threading.active_count() == 1:
                 return now
             time.sleep(QUIET)
             before, now = now, self.now()

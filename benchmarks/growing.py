@@ -7,7 +7,6 @@ largest is about what servers and our own limits let through.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import typing as t
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
@@ -171,25 +170,25 @@ def cookies(size: int) -> list[Header]:
     return [(b"cookie", b"; ".join(b"c%d=v%d" % (number, number) for number in range(size)))]
 
 
-of_request("headers", 50, lambda: len(request.headers), many_headers)
-of_request("headers nobody reads", 50, lambda: "x", many_headers)
+of_request("headers", 200, lambda: len(request.headers), many_headers)
+of_request("headers nobody reads", 200, lambda: "x", many_headers)
 of_request(
-    "one header repeated", 50, lambda: len(request.headers), lambda size: [(b"x", b"y")] * size
+    "one header repeated", 200, lambda: len(request.headers), lambda size: [(b"x", b"y")] * size
 )
-of_request("cookies", 50, lambda: len(request.cookies), cookies)
+of_request("cookies", 200, lambda: len(request.cookies), cookies)
 of_request(
     "cookie of backslashes",
-    1000,
+    4000,
     lambda: len(request.cookies),
     lambda size: [(b"cookie", b'c="' + b"\\" * size + b'"')],
 )
 of_request(
     "query parameters",
-    100,
+    200,
     lambda: len(request.args),
     query=lambda size: b"&".join(b"a%d=%d" % (number, number) for number in range(size)),
 )
-of_form("form fields, urlencoded", 250, urlencoded)
+of_form("form fields, urlencoded", 500, urlencoded)
 of_form("form fields, multipart", 60, lambda size: multipart([(b"", b"value")] * size))
 of_form(
     "form files, multipart", 60, lambda size: multipart([(b'; filename="a.txt"', b"text")] * size)
@@ -246,7 +245,7 @@ def _session(size: int) -> Call:
     return ask(app, "/x", [(b"cookie", f"session={cookie}".encode())])
 
 
-@subject("cookie that is no session", 1000)
+@subject("cookie that is no session", 4000)
 def _forged(size: int) -> Call:
     async def view() -> str:
         return str(session.get("count"))
@@ -256,15 +255,13 @@ def _forged(size: int) -> Call:
 
 @subject("ranges of a file", 100)
 def _ranges(size: int) -> Call:
-    folder = Path(tempfile.mkdtemp())
-    file = folder / "file"
-    file.write_bytes(b"x" * 1000)
-    app = Flask(__name__, static_folder=str(folder))
+    file = Path(__file__)
+    app = Flask(__name__, static_url_path="/static", static_folder=str(file.parent))
     ranges = b"bytes=" + b",".join(b"%d-%d" % (2 * at, 2 * at) for at in range(size))
-    return ask(app, "/static/file", [(b"range", ranges)], status=416)
+    return ask(app, f"/static/{file.name}", [(b"range", ranges)], status=416)
 
 
-@subject("path that is not found", 500)
+@subject("path that is not found", 2000)
 def _path(size: int) -> Call:
     return ask(one_view(hello), "/a" * size, status=404)
 
@@ -292,7 +289,7 @@ def _json(size: int) -> Call:
     return ask(one_view(view), "/x")
 
 
-@subject("response headers", 25)
+@subject("response headers", 50)
 def _headers(size: int) -> Call:
     headers = [(f"X-{number}", "y") for number in range(size)]
 
@@ -421,7 +418,7 @@ SUBJECTS["requests at once, sync"] = Subject(
 )
 
 
-@subject("headers under WSGI", 50)
+@subject("headers under WSGI", 200)
 def _wsgi_headers(size: int) -> Call:
     from .requests import wsgi
 

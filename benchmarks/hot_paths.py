@@ -25,7 +25,7 @@ TABLE = """<table>{% for row in rows %}
 </table>"""
 
 #: Items of a shorter and of a longer stream: their difference is what items cost without the rest.
-FEW, MANY = 8, 40
+FEW, MANY = 8, 72
 
 
 class HotPath(t.NamedTuple):
@@ -40,7 +40,7 @@ def make_app(static: Path) -> Flask:
 
     :param static: the folder of its static files.
     """
-    app = peers.asyncflask()
+    app: Flask = peers.asyncflask()
     app.config["SECRET_KEY"] = "guard"
     app.static_folder = str(static)
 
@@ -58,7 +58,7 @@ def make_app(static: Path) -> Flask:
         return ",".join(request.form.values())
 
     with_streams(app)
-    return t.cast("Flask", app)
+    return app
 
 
 def with_streams(app: Flask) -> None:

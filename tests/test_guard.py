@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
@@ -104,23 +105,13 @@ def test_threads_are_counted(tmp_path: Path) -> None:
 def test_a_thread_that_is_never_idle_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    counter, ticks = Counter(str(tmp_path)), itertools.count()
     monkeypatch.setattr(counting, "MOST_LOOKS", 3)
-    step, over = step_module(tmp_path).step, threading.Event()
-
-    def busy() -> None:
-        while not over.is_set():
-            step(1)
-
-    counter = Counter(str(tmp_path))
-    with counter.counting():
-        thread = threading.Thread(target=busy)
-        thread.start()
-        try:
-            with pytest.raises(RuntimeError, match="never idle"):
-                counter.settled()
-        finally:
-            over.set()
-            thread.join()
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    monkeypatch.setattr(counter, "now", lambda: (next(ticks), 0, 0))
+    with pytest.raises(RuntimeError, match="never idle"):
+        counter.settled()
+    assert next(ticks) == 4
 
 
 def test_nothing_is_counted_any_more_afterwards(tmp_path: Path) -> None:
@@ -201,10 +192,11 @@ def run_guard(
     monkeypatch: pytest.MonkeyPatch, file: Path, bytecodes: float, *arguments: str
 ) -> int:
     async def found(*args: t.Any, **kwargs: t.Any) -> guard.Found:
-        return {"str": Counts(bytecodes, 10, 0)}
+        return dict.fromkeys(args[0], Counts(bytecodes, 10, 0))
 
     monkeypatch.setattr(guard, "FILE", file)
     monkeypatch.setattr(guard, "measure", found)
+    monkeypatch.setattr(guard, "hot_paths", lambda folder: {"str": None})
     return guard.main([*arguments])
 
 
@@ -233,6 +225,22 @@ def test_writing_leaves_the_other_pythons_alone(
     assert [*written] == ["3.9", guard.version(), "3.100"]
     assert (written["3.9"], written["3.100"]) == (kept(5), kept(7))
     assert written[guard.version()] == kept(1000)
+
+
+def test_what_seems_to_have_grown_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[list[str]] = []
+    counts = iter([1100, 1060, 1000])
+
+    async def found(paths: t.Any, **kwargs: t.Any) -> guard.Found:
+        looks.append([*paths])
+        now = next(counts)
+        return {path: Counts(now if path == "str" else 7, 10, 0) for path in paths}
+
+    monkeypatch.setattr(guard, "measure", found)
+    paths: t.Any = {"str": None, "other": None}
+    known = kept(1000) | {"other": {"bytecodes": 7, "calls": 10}}
+    assert guard.look(paths, known)["str"] == Counts(1000, 10, 0)
+    assert looks == [["str", "other"], ["str"], ["str"]]
 
 
 async def test_a_wrong_answer_is_not_counted() -> None:
