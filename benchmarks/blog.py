@@ -99,7 +99,7 @@ def cells(seconds: float) -> t.Iterator[Cells]:
     :param seconds: for each.
     :raises ServerError: if a server does not start, or answers wrongly.
     """
-    python = environment.peers_python()
+    python = environment.python(environment.PEERS)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         write_posts(home / "blog.sqlite")

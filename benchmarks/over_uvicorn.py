@@ -41,7 +41,7 @@ def cells(seconds: float) -> t.Iterator[Cells]:
     :param seconds: for each.
     :raises ServerError: if a server does not start, or answers wrongly.
     """
-    ours, theirs = Path(sys.executable), environment.peers_python()
+    ours, theirs = Path(sys.executable), environment.python(environment.PEERS)
     pythons = {BARE: ours, OURS: ours, STARLETTE: theirs, QUART: theirs}
     factories = {BARE: "bare", OURS: "asyncflask", STARLETTE: "starlette", QUART: "quart"}
     found: dict[Key, Cell] = {}

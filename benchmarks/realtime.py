@@ -56,7 +56,7 @@ Results = dict[str, dict[str, Found]]
 
 def pythons() -> dict[str, Path]:
     """Return the interpreter that each framework runs in."""
-    ours, theirs = Path(sys.executable), environment.peers_python()
+    ours, theirs = Path(sys.executable), environment.python(environment.PEERS)
     return {BARE: ours, OURS: ours, STARLETTE: theirs, QUART: theirs}
 
 

@@ -84,7 +84,7 @@ def machine() -> dict[str, t.Any]:
 
 def heading() -> str:
     """Return what was measured, on what and when, in lines."""
-    versions = (environment.our_versions() | environment.peer_versions()).items()
+    versions = environment.versions().items()
     of = machine()
     return (
         f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()},"
@@ -115,7 +115,7 @@ def as_json(results: Mapping[str, Mapping[str, Found]], verdicts: t.Iterable[Ver
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "machine": machine(),
-        "versions": environment.our_versions() | environment.peer_versions(),
+        "versions": environment.versions(),
         **{unit: _figures(found) for unit, found in results.items()},
         "promises": [
             {
