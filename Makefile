@@ -8,7 +8,7 @@ FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
-	bench-sync bench-beside bench-realtime clean
+	bench-docs bench-beside bench-realtime clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -60,11 +60,11 @@ upstream: $(STAMP) .upstream/flask-$(FLASK_VERSION)  ## Download Flask's source 
 conformance: $(STAMP)  ## Run upstream suites under Flask and under asyncflask (SUITE=name for one)
 	$(BIN)/python -m tests.conformance $(SUITE)
 
-bench: $(STAMP)  ## Measure the in-process cost of a request beside Starlette and Flask
-	$(BIN)/python -m benchmarks.overhead
+bench: $(STAMP)  ## Measure what a request costs beside all peers (25 minutes; ONLY=str,starlette, QUICK=1)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(ARGS)
 
-bench-sync: $(STAMP)  ## Measure sync code and the blog, in process and through servers, beside the peers
-	$(BIN)/python -m benchmarks.sync $(ARGS)
+bench-docs: $(STAMP)  ## Write the figures of benchmarks/results.json (or FILE) into the documentation
+	$(BIN)/python -m benchmarks.publish $(FILE)
 
 bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 sync requests
 	$(BIN)/python -m benchmarks.beside $(ARGS)
@@ -73,4 +73,4 @@ bench-realtime: $(STAMP)  ## Measure WebSockets and server-sent events beside th
 	$(BIN)/python -m benchmarks.realtime $(ARGS)
 
 clean:  ## Remove the environment and the caches
-	rm -rf $(VENV) .venv-peers .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .venv-* .benchmarks .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

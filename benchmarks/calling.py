@@ -16,6 +16,7 @@ from .apps import shared
 from .workloads import MESSAGES, Workload
 
 Call = Callable[[], Awaitable[None]]
+Headers = tuple[tuple[str, str], ...]
 Receive = Callable[[], Awaitable[dict[str, t.Any]]]
 
 #: Bytes of a body that come at once, as from uvicorn.
@@ -51,15 +52,13 @@ class Answer(t.NamedTuple):
         if self.status != workload.status or not workload.check(self.body):
             raise CallError(f"{workload.path} is answered with {self.status} {self.body[:500]!r}")
 
-    def cookie(self) -> tuple[tuple[str, str], ...]:
+    def cookie(self) -> Headers:
         """Return the header by which a client gives back what it was told to keep."""
         kept = [value.partition(";")[0] for name, value in self.headers if name == "set-cookie"]
         return (("cookie", "; ".join(kept)),) if kept else ()
 
 
-def request_headers(
-    workload: Workload, cookie: tuple[tuple[str, str], ...]
-) -> list[tuple[str, str]]:
+def request_headers(workload: Workload, cookie: Headers) -> list[tuple[str, str]]:
     """Return a request's headers, in lower case."""
     length = [("content-length", str(len(workload.body())))] if workload.body else []
     return [
@@ -169,14 +168,14 @@ class ASGICaller:
         if self._lifespan is not None:
             await self._lifespan
 
-    def scope(self, workload: Workload, cookie: tuple[tuple[str, str], ...]) -> dict[str, t.Any]:
+    def scope(self, workload: Workload, cookie: Headers) -> dict[str, t.Any]:
         """Return the scope of a request."""
         headers = [
             (name.encode(), value.encode()) for name, value in request_headers(workload, cookie)
         ]
         return {**scope(workload.path), "method": workload.method, "headers": headers}
 
-    async def answer(self, workload: Workload, cookie: tuple[tuple[str, str], ...] = ()) -> Answer:
+    async def answer(self, workload: Workload, cookie: Headers = ()) -> Answer:
         """Return the answer to a request."""
         seen: list[t.Any] = []
 
@@ -194,7 +193,7 @@ class ASGICaller:
         body = b"".join(bytes(each.get("body", b"")) for each in seen)
         return Answer(start["status"], headers, body)
 
-    def call(self, workload: Workload, cookie: tuple[tuple[str, str], ...] = ()) -> Call:
+    def call(self, workload: Workload, cookie: Headers = ()) -> Call:
         """Return a coroutine function that makes the workload's requests."""
         if workload.websocket:
             return self._echoes(workload)
@@ -231,7 +230,7 @@ class ASGICaller:
         return [body[at : at + PIECE] for at in range(0, len(body), PIECE)] or [b""]
 
 
-async def echoed(app: t.Any, path: str, count: int) -> int:
+async def echoed(app: t.Any, path: str, count: int, text: str = shared.TEXT) -> int:
     """Send messages, each when the one before it has come back, and return how many did."""
     sent = back = 0
     waiting: asyncio.Future[None] | None = None
@@ -248,12 +247,12 @@ async def echoed(app: t.Any, path: str, count: int) -> int:
         if sent == count:
             return {"type": "websocket.disconnect", "code": 1000, "reason": ""}
         sent += 1
-        return {"type": "websocket.receive", "text": shared.TEXT}
+        return {"type": "websocket.receive", "text": text}
 
     async def send(message: t.Any) -> None:
         nonlocal back, waiting
         if message["type"] == "websocket.send":
-            back += message["text"] == shared.TEXT
+            back += message["text"] == text
             if waiting is not None:
                 waiting.set_result(None)
                 waiting = None
@@ -277,7 +276,7 @@ class WSGICaller:
     async def stop(self) -> None:
         """Do nothing, either."""
 
-    def environ(self, workload: Workload, cookie: tuple[tuple[str, str], ...]) -> dict[str, t.Any]:
+    def environ(self, workload: Workload, cookie: Headers) -> dict[str, t.Any]:
         """Return the environ of a request, as a WSGI server makes it."""
         made = {
             "REQUEST_METHOD": workload.method,
@@ -300,7 +299,7 @@ class WSGICaller:
             made[key if key.startswith("CONTENT_") else f"HTTP_{key}"] = value
         return made
 
-    async def answer(self, workload: Workload, cookie: tuple[tuple[str, str], ...] = ()) -> Answer:
+    async def answer(self, workload: Workload, cookie: Headers = ()) -> Answer:
         """Return the answer to a request."""
         if workload.websocket:
             raise Absent
@@ -313,7 +312,7 @@ class WSGICaller:
         status, headers = seen[0]
         return Answer(status, headers, body)
 
-    def call(self, workload: Workload, cookie: tuple[tuple[str, str], ...] = ()) -> Call:
+    def call(self, workload: Workload, cookie: Headers = ()) -> Call:
         """Return a coroutine function that makes the workload's requests."""
         base = self.environ(workload, cookie)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from .environment import OURS, PEERS
+from .server import uvicorn
 
 
 class Framework(t.NamedTuple):
@@ -44,14 +45,10 @@ FRAMEWORKS = {
     )
 }
 
-#: One worker, its fastest parts, nothing written per request. `benchmarks.entry` makes the app.
-UVICORN = (
-    *("-m", "uvicorn", "--host=127.0.0.1", "--port={port}", "--loop=uvloop", "--http=httptools"),
-    *("--log-level=critical", "--no-access-log", "--factory"),
-)
+#: Whoever serves it: one worker, its fastest parts, nothing written per request.
 GUNICORN = (
     *("-m", "gunicorn", "--bind=127.0.0.1:{port}", "--workers=1"),
-    *("--log-level=critical", "--no-control-socket"),
+    *("--log-level=warning", "--no-control-socket"),
 )
 SANIC = (
     *("-m", "sanic", "benchmarks.entry:app", "--factory", "--host=127.0.0.1", "--port={port}"),
@@ -59,13 +56,13 @@ SANIC = (
 )
 GRANIAN = (
     *("-m", "granian", "--interface=wsgi", "--host=127.0.0.1", "--port={port}", "--workers=1"),
-    *("--log-level=critical", "--no-access-log", "--factory", "benchmarks.entry:app"),
+    *("--log-level=warning", "--no-access-log", "--factory", "benchmarks.entry:app"),
 )
 
 
 def _on_uvicorn(name: str) -> Deployment:
-    command = (*UVICORN, "benchmarks.entry:app")
-    return Deployment(name, FRAMEWORKS[name].title, name, command)
+    command = uvicorn("benchmarks.entry:app")
+    return Deployment(name, FRAMEWORKS[name].title, name, tuple(command))
 
 
 def _flask(server: str, title: str, *command: str) -> Deployment:
@@ -89,6 +86,6 @@ DEPLOYMENTS = {
             *(*GUNICORN, "--worker-class=gevent", "benchmarks.entry:app()"),
         ),
         _flask("granian", "granian", *GRANIAN),
-        _flask("a2wsgi", "uvicorn and a2wsgi", *UVICORN, "benchmarks.entry:wrapped"),
+        _flask("a2wsgi", "uvicorn and a2wsgi", *uvicorn("benchmarks.entry:wrapped")),
     )
 }

@@ -93,16 +93,23 @@ def heading() -> str:
     )
 
 
+def summary(values: t.Iterable[float]) -> dict[str, t.Any]:
+    """Return what the rounds found, and what they come to."""
+    rounds = [*values]
+    return {
+        "median": statistics.median(rounds),
+        "lowest": min(rounds),
+        "highest": max(rounds),
+        "rounds": rounds,
+    }
+
+
 def _figures(found: Mapping[str, Found]) -> dict[str, dict[str, dict[str, t.Any]]]:
     figures: dict[str, dict[str, dict[str, t.Any]]] = {}
     for part, cells in found.items():
         for (work, name), values in cells.items():
-            figures.setdefault(part, {}).setdefault(work, {})[name] = {
-                "median": round(statistics.median(values), 2),
-                "lowest": round(min(values), 2),
-                "highest": round(max(values), 2),
-                "rounds": [round(value, 2) for value in values],
-            }
+            rounds = (round(value, 2) for value in values)
+            figures.setdefault(part, {}).setdefault(work, {})[name] = summary(rounds)
     return figures
 
 

@@ -24,7 +24,7 @@ import typing as t
 import uvloop
 
 from . import entry
-from .calling import Absent, ASGICaller, Call, WSGICaller, cost
+from .calling import Absent, ASGICaller, Call, Headers, WSGICaller, cost
 from .workloads import BY_NAME, MESSAGES, Workload
 
 Caller = ASGICaller | WSGICaller
@@ -61,7 +61,7 @@ class Worker:
         """
         if workload.name not in self._calls:
             answer = await caller.answer(workload)
-            cookie: tuple[tuple[str, str], ...] = ()
+            cookie: Headers = ()
             if workload.cookie and answer.status == 200:
                 cookie = answer.cookie()
                 answer = await caller.answer(workload, cookie)

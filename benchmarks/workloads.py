@@ -46,6 +46,10 @@ class Workload(t.NamedTuple):
         """The request's method."""
         return "POST" if self.body else "GET"
 
+    def asks(self, framework: str) -> bool:
+        """Return whether it is for a framework."""
+        return not self.only or framework in self.only
+
 
 def same(text: str) -> Callable[[bytes], bool]:
     """Return what checks that a body is this one."""
