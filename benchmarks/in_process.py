@@ -1,7 +1,8 @@
 """Every framework called in process, each by a worker of its own, in turns.
 
-All workers are there all the time, on one core, and one of them works: so a slow moment of the
-machine hits all of them. What is counted is the processor time of all threads of the worker.
+All workers for an app are there at the same time, on one core, and one of them works: so a slow
+moment of the machine hits all of them. What is counted is the processor time of all threads of the
+worker.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import select
 import subprocess
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from .workloads import Workload, spec
 
 #: Seconds without an answer after which a worker counts as stuck. To make an app with thousands of
 #: routes takes some frameworks as long.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Child:
@@ -50,7 +51,7 @@ class Child:
         assert heard is not None
         try:
             print(json.dumps(command | {"wsgi": self._framework.wsgi}), file=told, flush=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise CellError("the worker has ended") from error
         if not select.select([heard], [], [], PATIENCE)[0]:
             self._process.kill()
@@ -73,6 +74,23 @@ class Child:
         :raises CellError: if it cannot be measured.
         """
         return t.cast("float", self.ask(workload, seconds=seconds)["cost"])
+
+    def cells(
+        self, workloads: Iterable[Workload], seconds: float, failures: list[str]
+    ) -> dict[Key, Cell]:
+        """Return what measures those workloads that the framework can do.
+
+        :param failures: told what it does wrong.
+        """
+        name, found = self._framework.name, dict[Key, Cell]()
+        for workload in workloads:
+            try:
+                if self.can(workload):
+                    found[workload.name, name] = partial(self.cost, workload, seconds)
+            except CellError as error:
+                failures.append(f"{IN_PROCESS}, {workload.name} {name}: {error}")
+                say(failures[-1])
+        return found
 
 
 @contextmanager
@@ -118,19 +136,15 @@ def run(
     :raises InstallationError: if a peer cannot be installed.
     """
     works = selection.workloads(IN_PROCESS)
-    if not works:
-        return {}
-    cells: dict[Key, Cell] = {}
-    with ExitStack() as stack:
-        for framework in selection.frameworks():
-            say(f"{IN_PROCESS}: {framework.title}")
-            child = stack.enter_context(working(framework, folders))
-            for workload in works:
-                try:
-                    if workload.asks(framework.name) and child.can(workload):
-                        cell = partial(child.cost, workload, seconds)
-                        cells[workload.name, framework.name] = cell
-                except CellError as error:
-                    failures.append(f"{IN_PROCESS}, {workload.name} {framework.name}: {error}")
-                    say(failures[-1])
-        return measure(IN_PROCESS, cells, rounds, failures)
+    found: Found = {}
+    for app in dict.fromkeys(each.app for each in works):
+        asked = [each for each in works if each.app == app]
+        with ExitStack() as stack:
+            cells: dict[Key, Cell] = {}
+            for framework in selection.frameworks():
+                if mine := [each for each in asked if each.asks(framework.name)]:
+                    say(f"{IN_PROCESS}, {app}: {framework.title}")
+                    child = stack.enter_context(working(framework, folders))
+                    cells |= child.cells(mine, seconds, failures)
+            found |= measure(f"{IN_PROCESS}, {app}", cells, rounds, failures)
+    return found
