@@ -36,7 +36,7 @@ class Child:
     :param process: its process.
     """
 
-    def __init__(self, framework: Framework, process: subprocess.Popen[str]) -> None:
+    def __init__(self, framework: Framework, process: subprocess.Popen[bytes]) -> None:
         self._framework, self._process = framework, process
 
     def ask(self, workload: Workload, **more: float) -> dict[str, t.Any]:
@@ -50,13 +50,13 @@ class Child:
         assert told is not None
         assert heard is not None
         try:
-            print(json.dumps(command | {"wsgi": self._framework.wsgi}), file=told, flush=True)
+            told.write(json.dumps(command | {"wsgi": self._framework.wsgi}).encode() + b"\n")
         except (OSError, ValueError) as error:
             raise CellError("the worker has ended") from error
         if not select.select([heard], [], [], PATIENCE)[0]:
             self._process.kill()
             raise CellError(f"no answer for {PATIENCE:.0f} s")
-        answer: dict[str, t.Any] = json.loads(heard.readline() or '{"error": "it has ended"}')
+        answer: dict[str, t.Any] = json.loads(heard.readline() or b'{"error": "it has ended"}')
         if "error" in answer:
             raise CellError(answer["error"])
         return answer
@@ -106,7 +106,7 @@ def working(framework: Framework, folders: Mapping[str, Path]) -> t.Iterator[Chi
         env={**os.environ, **QUIET, "PYTHONPATH": search_path(framework.name, folders)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # so that closing has nothing to write to who has ended
     ) as process:
         cpu.pin(1, process.pid)
         try:
