@@ -55,6 +55,14 @@ def test_the_tables_show_losses_as_such() -> None:
     assert "in one run of 2 minutes; in-process: 2 rounds of 0.1 s a figure" in text
 
 
+def test_the_json_has_a_line_for_each_figure() -> None:
+    told = facts()
+    text = results.dumped(told)
+    assert json.loads(text) == told
+    figure = '"us": { "median": 1.0, "lowest": 1.0, "highest": 1.0, "rounds": [ 1.0, 1.0 ] }'
+    assert figure in [line.strip() for line in text.splitlines()]
+
+
 def test_without_a_loss_there_is_none() -> None:
     told = facts()
     del told["figures"]["in-process"]["form"]
