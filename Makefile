@@ -73,4 +73,4 @@ bench-realtime: $(STAMP)  ## Measure WebSockets and server-sent events beside th
 	$(BIN)/python -m benchmarks.realtime $(ARGS)
 
 clean:  ## Remove the environment and the caches
-	rm -rf $(VENV) .venv-* .benchmarks .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .venv-peers* .benchmarks .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: The cores that this process may use; none, where the system does not tell.
@@ -17,7 +17,8 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:  # grows while it is read
         for task in Path(f"/proc/{parent}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+            with suppress(OSError):  # a thread that has ended just now
+                found += map(int, (task / "children").read_text().split())
     return found
 
 

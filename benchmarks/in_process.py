@@ -1,7 +1,8 @@
 """Every framework called in process, each by a worker of its own, in turns.
 
-All workers are there all the time, on one core, and one of them works: so a slow moment of the
-machine hits all of them. What is counted is the processor time of all threads of the worker.
+All workers for an app are there at the same time, on one core, and one of them works: so a slow
+moment of the machine hits all of them. What is counted is the processor time of all threads of the
+worker.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import select
 import subprocess
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from .workloads import Workload, spec
 
 #: Seconds without an answer after which a worker counts as stuck. To make an app with thousands of
 #: routes takes some frameworks as long.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Child:
@@ -35,7 +36,7 @@ class Child:
     :param process: its process.
     """
 
-    def __init__(self, framework: Framework, process: subprocess.Popen[str]) -> None:
+    def __init__(self, framework: Framework, process: subprocess.Popen[bytes]) -> None:
         self._framework, self._process = framework, process
 
     def ask(self, workload: Workload, **more: float) -> dict[str, t.Any]:
@@ -49,13 +50,13 @@ class Child:
         assert told is not None
         assert heard is not None
         try:
-            print(json.dumps(command | {"wsgi": self._framework.wsgi}), file=told, flush=True)
-        except OSError as error:
+            told.write(json.dumps(command | {"wsgi": self._framework.wsgi}).encode() + b"\n")
+        except (OSError, ValueError) as error:
             raise CellError("the worker has ended") from error
         if not select.select([heard], [], [], PATIENCE)[0]:
             self._process.kill()
             raise CellError(f"no answer for {PATIENCE:.0f} s")
-        answer: dict[str, t.Any] = json.loads(heard.readline() or '{"error": "it has ended"}')
+        answer: dict[str, t.Any] = json.loads(heard.readline() or b'{"error": "it has ended"}')
         if "error" in answer:
             raise CellError(answer["error"])
         return answer
@@ -74,6 +75,23 @@ class Child:
         """
         return t.cast("float", self.ask(workload, seconds=seconds)["cost"])
 
+    def cells(
+        self, workloads: Iterable[Workload], seconds: float, failures: list[str]
+    ) -> dict[Key, Cell]:
+        """Return what measures those workloads that the framework can do.
+
+        :param failures: told what it does wrong.
+        """
+        name, found = self._framework.name, dict[Key, Cell]()
+        for workload in workloads:
+            try:
+                if self.can(workload):
+                    found[workload.name, name] = partial(self.cost, workload, seconds)
+            except CellError as error:
+                failures.append(f"{IN_PROCESS}, {workload.name} {name}: {error}")
+                say(failures[-1])
+        return found
+
 
 @contextmanager
 def working(framework: Framework, folders: Mapping[str, Path]) -> t.Iterator[Child]:
@@ -88,7 +106,7 @@ def working(framework: Framework, folders: Mapping[str, Path]) -> t.Iterator[Chi
         env={**os.environ, **QUIET, "PYTHONPATH": search_path(framework.name, folders)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # so that closing has nothing to write to who has ended
     ) as process:
         cpu.pin(1, process.pid)
         try:
@@ -118,19 +136,15 @@ def run(
     :raises InstallationError: if a peer cannot be installed.
     """
     works = selection.workloads(IN_PROCESS)
-    if not works:
-        return {}
-    cells: dict[Key, Cell] = {}
-    with ExitStack() as stack:
-        for framework in selection.frameworks():
-            say(f"{IN_PROCESS}: {framework.title}")
-            child = stack.enter_context(working(framework, folders))
-            for workload in works:
-                try:
-                    if workload.asks(framework.name) and child.can(workload):
-                        cell = partial(child.cost, workload, seconds)
-                        cells[workload.name, framework.name] = cell
-                except CellError as error:
-                    failures.append(f"{IN_PROCESS}, {workload.name} {framework.name}: {error}")
-                    say(failures[-1])
-        return measure(IN_PROCESS, cells, rounds, failures)
+    found: Found = {}
+    for app in dict.fromkeys(each.app for each in works):
+        asked = [each for each in works if each.app == app]
+        with ExitStack() as stack:
+            cells: dict[Key, Cell] = {}
+            for framework in selection.frameworks():
+                if mine := [each for each in asked if each.asks(framework.name)]:
+                    say(f"{IN_PROCESS}, {app}: {framework.title}")
+                    child = stack.enter_context(working(framework, folders))
+                    cells |= child.cells(mine, seconds, failures)
+            found |= measure(f"{IN_PROCESS}, {app}", cells, rounds, failures)
+    return found

@@ -234,7 +234,7 @@ def chunks(data: bytes) -> t.Iterator[bytes]:
     """
     at = 0
     try:
-        while size := int(data[at : (end := data.index(b"\r\n", at))], 16):
+        while size := int(data[at : (end := data.index(b"\r\n", at))].partition(b";")[0], 16):
             yield data[end + 2 : end + 2 + size]
             at = end + size + 4
     except ValueError as error:

@@ -37,6 +37,7 @@ class Workload(t.NamedTuple):
     status: int = 200
     cookie: bool = False  # come again with the cookie that the first answer sets
     websocket: bool = False
+    lasts: bool = False  # so that a framework looks out for who leaves meanwhile
     at_once: int = 1  # requests under way in process
     connections: int = 32  # over a server
     only: tuple[str, ...] = ()  # the frameworks that are asked; none: all
@@ -198,6 +199,7 @@ ALL = (
         "static file of 1 MB",
         f"/static/{shared.FILE}",
         lambda body: body == _file(),
+        lasts=True,
         connections=8,
     ),
     Workload(
@@ -207,15 +209,17 @@ ALL = (
         part_of_file,
         headers=(("range", "bytes=1000-1999"),),
         status=206,
+        lasts=True,
     ),
     Workload(
         "stream",
         "stream of 100 x 1 KiB",
         "/stream",
         lambda body: body == shared.CHUNK * shared.CHUNKS,
+        lasts=True,
         connections=8,
     ),
-    Workload("sse", "100 server-sent events", "/sse", events, connections=8),
+    Workload("sse", "100 server-sent events", "/sse", events, lasts=True, connections=8),
     Workload("websocket", "WebSocket echo, a message", "/ws", same(shared.TEXT), websocket=True),
     Workload("db", "SQLite, 10 rows, template", "/db", table(10)),
     Workload(
