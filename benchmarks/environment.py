@@ -28,6 +28,11 @@ PINNED = {
         "granian==2.8.9",
         "a2wsgi==1.10.10",
         "cryptography==50.0.2",  # Litestar's sessions
+        "flask-orjson==2.0.0",  # Flask's and Quart's JSON
+        "msgspec==0.22.0",  # Litestar's JSON
+        "orjson==3.13.0",  # JSON of those whose documentation names it
+        "pydantic==2.14.4",  # FastAPI's JSON
+        "sanic-ext==25.12.0",  # Sanic's templates
     ),
 }
 
