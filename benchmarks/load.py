@@ -264,7 +264,13 @@ class Crowd:
 
     def __init__(self, make: Callable[[select.epoll], Client], count: int) -> None:
         self._poll = select.epoll()
-        self._clients = [make(self._poll) for _ in range(count)]
+        self._clients: list[Client] = []
+        try:
+            for _ in range(count):
+                self._clients.append(make(self._poll))
+        except BaseException:
+            self.leave()
+            raise
 
     def load(self, seconds: float) -> list[float]:
         """Ask for so many seconds, wait for the last answers and return how long each took.

@@ -278,6 +278,22 @@ def test_echoes_are_counted_and_compared() -> None:
         server.rest()
 
 
+def test_a_crowd_that_does_not_get_in_leaves() -> None:
+    """Without a warning of sockets that were left open."""
+    came = 0
+
+    async def one(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        nonlocal came
+        came += scope["type"] == "websocket"
+        await (echo if came == 1 else hello)(scope, receive, send)
+
+    with serving(one, loop="uvloop", http="httptools") as server:
+        port = server.address[1]
+        with pytest.raises(LoadError, match="expected 101"):
+            Crowd(lambda poll: Echoer(port, "/ws", "hello", poll), 2)
+        server.rest()
+
+
 async def test_a_message_that_is_missing_is_noticed() -> None:
     async def refuse(scope: t.Any, receive: t.Any, send: t.Any) -> None:
         await send({"type": "websocket.close", "code": 1000, "reason": ""})
