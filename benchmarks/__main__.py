@@ -19,7 +19,6 @@ drift with the machine: compare ratios. Servers are measured on Linux, with two 
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 import time
@@ -89,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     except InstallationError as error:
         raise SystemExit(str(error)) from error
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(facts, indent=1) + "\n")
+    asked.json.write_text(results.dumped(facts))
     print(page.section(facts))
     say(f"written to {asked.json}")
     if facts["failures"]:

@@ -21,8 +21,8 @@ SHOWN = (
 #: Of requests per second, only those at so many connections.
 AT = 32
 
-COLUMNS, WIDTH, BAR, GAP = 3, 330, 15, 26
-NAMES, BARS = 130, 130  # the widths of the names and of the longest bar
+COLUMNS, WIDTH, BAR, GAP = 3, 340, 15, 26
+NAMES, BARS = 150, 120  # the widths of the names and of the longest bar
 COLOURS = {OURS: "#d9480f", BARE: "#adb5bd"}
 PEER = "#5c7cfa"
 XML = 'xmlns="http://www.w3.org/2000/svg"'

@@ -12,14 +12,21 @@ import typing as t
 VARIABLE = "BENCHMARK_APP"
 
 
+class MissingError(Exception):
+    """Raised when a framework has no such app."""
+
+
 def make(spec: str) -> t.Any:
     """Return what a function makes.
 
     :param spec: ``module:function``, and a number behind another colon if it takes one.
-    :raises AttributeError: if the module has no such function.
+    :raises MissingError: if the module has no such function.
     """
     module, function, *numbers = spec.split(":")
-    return getattr(importlib.import_module(module), function)(*map(int, numbers))
+    factory = getattr(importlib.import_module(module), function, None)
+    if factory is None:
+        raise MissingError(spec)
+    return factory(*map(int, numbers))
 
 
 def app(*_: t.Any) -> t.Any:

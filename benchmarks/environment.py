@@ -23,7 +23,7 @@ PINNED = {
         "sanic==25.12.1",
         "quart==0.22.0",
         "flask==3.1.3",
-        "gunicorn==27.0.1",
+        "gunicorn[gevent]==27.0.1",
         "gevent==26.9.0",
         "granian==2.8.9",
         "a2wsgi==1.10.10",

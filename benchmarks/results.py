@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import re
 import time
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -60,6 +62,12 @@ def kept(found: Mapping[str, Found]) -> list[Facts]:
         }
         for each in verdicts
     ]
+
+
+def dumped(facts: Facts) -> str:
+    """Return facts as JSON, with one line for each figure."""
+    text = json.dumps(facts, indent=1)
+    return re.sub(r"\{[^{}]*\}", lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def facts(

@@ -42,7 +42,7 @@ class Worker:
         if app not in self._callers:
             try:
                 made = entry.make(app)
-            except AttributeError as error:
+            except entry.MissingError as error:
                 raise Absent from error
             self._callers[app] = WSGICaller(made) if wsgi else ASGICaller(made)
             await self._callers[app].start()

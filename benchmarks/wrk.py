@@ -13,7 +13,7 @@ from .rounds import CellError
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
-PERCENTILE = re.compile(r"^\s+(50|90|99)%\s+([\d.]+)(us|ms|s|m)$", re.MULTILINE)
+PERCENTILE = re.compile(r"^\s+(50|90|99)%\s+([\d.]+)(us|ms|s|m) *$", re.MULTILINE)
 SLOWEST = re.compile(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s|m)")
 WRONG = re.compile(r"(Non-2xx.*|Socket errors: .*)")
 
@@ -43,13 +43,11 @@ def read(text: str) -> dict[str, float]:
 
     :raises CellError: if it tells of errors, or of nothing.
     """
-    rate, slowest = RATE.search(text), SLOWEST.search(text)
-    if (wrong := WRONG.search(text)) or not rate or not slowest:
+    rate, slowest, shares = RATE.search(text), SLOWEST.search(text), PERCENTILE.findall(text)
+    if (wrong := WRONG.search(text)) or not rate or not slowest or len(shares) != 3:
         raise CellError(f"wrk says: {wrong[0] if wrong else text}")
     return {
         "per_second": float(rate[1]),
-        **{
-            f"p{share}": float(took) * UNITS[unit] for share, took, unit in PERCENTILE.findall(text)
-        },
+        **{f"p{share}": float(took) * UNITS[unit] for share, took, unit in shares},
         "slowest": float(slowest[1]) * UNITS[slowest[2]],
     }

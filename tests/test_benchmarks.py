@@ -321,6 +321,9 @@ def test_an_environment_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_an_app_of_the_environment_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(entry.VARIABLE, "benchmarks.apps.starlette:routes:3")
     assert len(entry.app("an", "argument").routes) == 3
+    monkeypatch.setenv(entry.VARIABLE, "benchmarks.apps.starlette:nothing")
+    with pytest.raises(entry.MissingError, match="starlette:nothing"):
+        entry.app()
 
 
 def test_files_are_made_when_first_asked_for(

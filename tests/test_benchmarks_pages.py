@@ -55,6 +55,14 @@ def test_the_tables_show_losses_as_such() -> None:
     assert "in one run of 2 minutes; in-process: 2 rounds of 0.1 s a figure" in text
 
 
+def test_the_json_has_a_line_for_each_figure() -> None:
+    told = facts()
+    text = results.dumped(told)
+    assert json.loads(text) == told
+    figure = '"us": { "median": 1.0, "lowest": 1.0, "highest": 1.0, "rounds": [ 1.0, 1.0 ] }'
+    assert figure in [line.strip() for line in text.splitlines()]
+
+
 def test_without_a_loss_there_is_none() -> None:
     told = facts()
     del told["figures"]["in-process"]["form"]
@@ -71,7 +79,8 @@ def test_a_chart_has_a_bar_for_each_figure() -> None:
     drawn = ElementTree.fromstring(chart.chart(told, "in-process"))
     space = "{http://www.w3.org/2000/svg}"
     bars = drawn.findall(f"{space}g/{space}rect")
-    assert [float(bar.attrib["width"]) for bar in bars[:3]] == [14.4, 30.3, 130.0]
+    lengths = [float(bar.attrib["width"]) / chart.BARS for bar in bars[:3]]
+    assert lengths == pytest.approx([1.0 / 9.0, 2.1 / 9.0, 1.0], abs=0.001)
     assert len(bars) == 5
     words = [text.text for text in drawn.iter(f"{space}text")]
     assert words[:5] == [
