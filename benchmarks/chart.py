@@ -8,7 +8,7 @@ from html import escape
 from . import promises
 from .page import Part, number
 from .promises import BARE, OURS
-from .results import COST, Facts
+from .results import COST, RATE, Facts
 from .selection import THROUGHPUT
 from .workloads import BY_NAME
 
@@ -34,9 +34,7 @@ def chart(facts: Facts, name: str) -> str:
     part = Part(facts, name)
     rate = name == THROUGHPUT
     rows = [f"{each}@{AT}" if rate else each for each in SHOWN]
-    panels = [
-        [*panel(part, row, "per_second" if rate else COST)] for row in rows if row in part.figures
-    ]
+    panels = [[*panel(part, row, RATE if rate else COST)] for row in rows if row in part.figures]
     drawn, top = [], GAP
     for at in range(0, len(panels), COLUMNS):
         line = panels[at : at + COLUMNS]

@@ -264,7 +264,13 @@ class Crowd:
 
     def __init__(self, make: Callable[[select.epoll], Client], count: int) -> None:
         self._poll = select.epoll()
-        self._clients = [make(self._poll) for _ in range(count)]
+        self._clients: list[Client] = []
+        try:
+            for _ in range(count):
+                self._clients.append(make(self._poll))
+        except BaseException:
+            self.leave()
+            raise
 
     def load(self, seconds: float) -> list[float]:
         """Ask for so many seconds, wait for the last answers and return how long each took.
@@ -275,11 +281,15 @@ class Crowd:
         took: list[float] = []
         deadline = clock() + seconds
         waiting = {client.ask(): (client, clock()) for client in self._clients}
+        served: dict[int, Client] = {}
         while waiting:
             ready = self._poll.poll(PATIENCE)
             if not ready:
                 raise LoadError(f"no answer for {PATIENCE:.0f} s")
             for number, events in ready:
+                if number not in waiting:  # the server closes a connection that it had kept
+                    served.pop(number).leave()
+                    continue
                 client, began = waiting[number]
                 if events & select.EPOLLOUT:
                     client.go_on()
@@ -298,6 +308,8 @@ class Crowd:
                 del waiting[number]
                 if now < deadline:
                     waiting[client.ask()] = client, now
+                else:
+                    served[number] = client
         return took
 
     def watch(self, pid: int, seconds: float, warm_up: float) -> Seen:

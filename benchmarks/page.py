@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from . import promises
 from .promises import BARE, OURS
-from .results import COST, Facts
+from .results import COST, RATE, Facts
 from .selection import CONNECTIONS, IN_PROCESS, PARTS, RATED, SERVER, THROUGHPUT
 from .workloads import BY_NAME
 
@@ -16,6 +16,7 @@ TITLES = {
     SERVER: "Over loopback: processor time of the server",
     THROUGHPUT: "Requests per second, and latencies",
 }
+SHORT = {IN_PROCESS: "in process", SERVER: "server CPU", THROUGHPUT: "requests per second"}
 UNITS = {
     IN_PROCESS: "microseconds of processor time for a request",
     SERVER: "microseconds of the server's processor time for a request",
@@ -75,17 +76,30 @@ class Part:
         found = self.figures.get(row, {}).get(name)
         return t.cast("float", found[figure]["median"]) if found else None
 
+    @property
+    def figure(self) -> str:
+        """The figure by which peers are compared."""
+        return RATE if self.name == THROUGHPUT else COST
+
     def best(self, row: str) -> tuple[str, float] | None:
-        """Return which peer is the cheapest, and its figure."""
+        """Return which peer is the cheapest, or the quickest, and its figure."""
         found = [
             (value, name)
             for name in promises.peers(self.name)
-            if (value := self.value(row, name)) is not None
+            if (value := self.value(row, name, self.figure)) is not None
         ]
         if not found:
             return None
-        value, name = min(found)
+        value, name = max(found) if self.figure == RATE else min(found)
         return name, value
+
+    def lost(self, row: str) -> tuple[float, float, str] | None:
+        """Return our figure, the best peer's and its name, if that is ahead."""
+        ours, best = self.value(row, OURS, self.figure), self.best(row)
+        if ours is None or best is None:
+            return None
+        ahead = best[1] > ours if self.figure == RATE else best[1] < ours
+        return (ours, best[1], best[0]) if ahead else None
 
 
 def ratio(one: float | None, other: float | None) -> str:
@@ -144,7 +158,7 @@ def rate_tables(part: Part, settings: Facts) -> list[str]:
 
 
 def _rate(part: Part, row: str, name: str) -> str:
-    rate = part.value(row, name, "per_second")
+    rate = part.value(row, name, RATE)
     if rate is None:
         return NOTHING
     busy = part.figures[row][name].get("client", {}).get("median", 0.0)
@@ -178,23 +192,21 @@ def losses(facts: Facts, notes: t.Mapping[str, str]) -> list[str]:
     :param notes: what was tried, by part and workload.
     """
     found = []
-    for part in (Part(facts, name) for name in (IN_PROCESS, SERVER)):
+    for part in (Part(facts, name) for name in PARTS):
         for row in part.figures:
-            ours, best = part.value(row, OURS), part.best(row)
-            if ours is not None and best and best[1] < ours:
-                found.append(_loss(part, row, ours, best, notes))
-    return found or ["None."]
+            if lost := part.lost(row):
+                ours, value, name = lost
+                what = f"- {SHORT[part.name]}, {_titled(row)}: {number(ours)}, where"
+                theirs = f"{promises.title(name)} has {number(value)} ({ratio(ours, value)} x)."
+                note = notes.get(f"{part.name} {row}", "")
+                found.append(f"{what} {theirs} {note}".rstrip())
+    return found or ["Nowhere."]
 
 
-def _loss(
-    part: Part, row: str, ours: float, best: tuple[str, float], notes: t.Mapping[str, str]
-) -> str:
-    name, value = best
-    note = notes.get(f"{part.name} {row}", "")
-    return (
-        f"- {TITLES[part.name].lower()}, {BY_NAME[row].title}: {number(ours)}, where"
-        f" {promises.title(name)} takes {number(value)} ({ratio(ours, value)} x). {note}"
-    ).rstrip()
+def _titled(row: str) -> str:
+    work, _, count = row.partition("@")
+    title = BY_NAME[work].title
+    return f"{title}, {count} connections" if count else title
 
 
 def heading(facts: Facts) -> list[str]:
@@ -221,7 +233,7 @@ def section(facts: Facts, notes: t.Mapping[str, str] | None = None) -> str:
     lines = heading(facts)
     if facts["promises"]:
         lines += ["", "## What was promised", *promise_table(facts)]
-    if facts["figures"].keys() & {IN_PROCESS, SERVER}:
+    if facts["figures"]:
         lines += ["## Where a peer is ahead", "", *losses(facts, notes or {}), ""]
     for name in PARTS:
         if name in facts["figures"]:

@@ -45,6 +45,7 @@ class Listener:
             data = self.socket.recv(1 << 16)
             received += data
             if not data or len(received) > 1 << 20:
+                self.socket.close()
                 raise LoadError(f"there is no event in {received[:500]!r}")
         poll.register(self.socket, select.EPOLLIN)
 

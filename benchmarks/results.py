@@ -17,6 +17,9 @@ from .selection import THROUGHPUT
 #: The figure of the parts that tell what a request costs: microseconds of processor time.
 COST = "us"
 
+#: And the one of the part that counts requests per second, beside latencies.
+RATE = "per_second"
+
 Facts = dict[str, t.Any]
 
 

@@ -60,7 +60,7 @@ def measure(
 
     :param what: named on the terminal, beside the number of the round.
     :param failures: told what cannot be measured, which is left out then.
-    :raises CellError: if something cannot be measured, and there are no `failures`.
+    :raises Exception: if something cannot be measured, and there are no `failures`.
     """
     found: dict[Key, list[T]] = {key: [] for key in cells}
     for number in range(rounds):
@@ -68,11 +68,11 @@ def measure(
         for key in tuple(found):
             try:
                 found[key].append(cells[key]())
-            except CellError as error:
+            except Exception as error:  # whatever it is, the other figures are not lost
                 if failures is None:
                     raise
                 del found[key]
-                failures.append(f"{what}, {' '.join(key)}: {error}")
+                failures.append(f"{what}, {' '.join(key)}: {error!r}")
                 say(failures[-1])
     return found
 

@@ -234,7 +234,7 @@ def test_what_cannot_be_measured_is_told_and_left_out() -> None:
 
     failures: list[str] = []
     assert measure("test", {OURS: fail, THEIRS: lambda: 1.0}, 2, failures) == {THEIRS: [1.0, 1.0]}
-    assert failures == ["test, str asyncflask: no answer"]
+    assert failures == ["test, str asyncflask: CellError('no answer')"]
     with pytest.raises(CellError):
         measure("test", {OURS: fail}, 1)
 

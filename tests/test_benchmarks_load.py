@@ -136,6 +136,43 @@ def test_who_finds_a_kept_connection_closed_asks_over_another() -> None:
         assert asked(port, times=2) == 2
 
 
+class Scripted:
+    """One of two clients: the first is answered and hung up on, which has the second answered."""
+
+    clients: t.ClassVar[list[Scripted]] = []
+
+    def __init__(self, poll: select.epoll) -> None:
+        self.here, self.there = socket.socketpair()
+        poll.register(self.here, select.EPOLLIN)
+        self.clients.append(self)
+        self.left = 0
+
+    def ask(self) -> int:
+        if self is self.clients[0]:
+            self.there.send(b"answer")
+        return self.here.fileno()
+
+    def go_on(self) -> None:
+        """Do nothing: all of it has gone."""
+
+    def take(self) -> bool:
+        self.there.close()
+        return self.here.recv(100) == b"answer"
+
+    def leave(self) -> None:
+        if self is self.clients[0] and not self.left:
+            self.clients[1].there.send(b"answer")
+        self.left += 1
+        self.here.close()
+
+
+def test_a_connection_may_be_closed_while_others_wait() -> None:
+    crowd = Crowd(Scripted, 2)
+    assert len(crowd.load(0.0)) == 2
+    assert [client.left for client in Scripted.clients] == [1, 0]
+    crowd.leave()
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/missing", b"hello"), ("/", b"world"), ("/", b"hell"), ("/?close", b"hello you")],
@@ -238,6 +275,22 @@ def test_echoes_are_counted_and_compared() -> None:
         finally:
             crowd.leave()
             loud.leave()
+        server.rest()
+
+
+def test_a_crowd_that_does_not_get_in_leaves() -> None:
+    """Without a warning of sockets that were left open."""
+    came = 0
+
+    async def one(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        nonlocal came
+        came += scope["type"] == "websocket"
+        await (echo if came == 1 else hello)(scope, receive, send)
+
+    with serving(one, loop="uvloop", http="httptools") as server:
+        port = server.address[1]
+        with pytest.raises(LoadError, match="expected 101"):
+            Crowd(lambda poll: Echoer(port, "/ws", "hello", poll), 2)
         server.rest()
 
 

@@ -25,7 +25,8 @@ linux_only = pytest.mark.skipif(not hasattr(select, "epoll"), reason="the load g
 async def hello(scope: t.Any, receive: t.Any, send: t.Any) -> None:
     """Answer with a text, and no more."""
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        headers = [(b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"hello"})
 
 
