@@ -36,6 +36,9 @@ PINNED = {
     ),
 }
 
+#: Makes a peer faster, and has to be compiled: without a compiler, it is measured without.
+OPTIONAL = {PEERS: ("gunicorn-h1c==0.6.10",)}
+
 #: Taken in the version that we run on: what both sides share must not make the difference.
 SHARED = (
     "starlette",
@@ -55,7 +58,7 @@ SHARED = (
 #: Those whose versions are told, beside what is shared.
 TOLD = (
     *("flask", "fastapi", "litestar", "falcon", "blacksheep", "sanic", "quart"),
-    *("gunicorn", "gevent", "granian", "a2wsgi"),
+    *("gunicorn", "gunicorn_h1c", "gevent", "granian", "a2wsgi"),
 )
 
 
@@ -76,7 +79,8 @@ def python(name: str) -> Path:
     if name == OURS:
         return Path(sys.executable)
     wanted = (*PINNED[name], *(f"{each}=={metadata.version(each)}" for each in SHARED))
-    recipe = "\n".join((sys.version, *wanted))
+    optional = OPTIONAL.get(name, ())
+    recipe = "\n".join((sys.version, *wanted, *optional))
     home = folder(name)
     found, stamp = home / "bin/python", home / "recipe.txt"
     if stamp.exists() and stamp.read_text() == recipe:
@@ -88,6 +92,9 @@ def python(name: str) -> Path:
     done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
     if done.returncode:
         raise InstallationError(f"The peers could not be installed:\n{done.stderr}")
+    for each in optional:
+        if subprocess.run([*pip, each], capture_output=True, check=False).returncode:
+            print(f"{each} could not be installed: going on without it", file=sys.stderr)
     stamp.write_text(recipe)
     return found
 

@@ -54,8 +54,11 @@ SANIC = (
     *("-m", "sanic", "benchmarks.entry:app", "--factory", "--host=127.0.0.1", "--port={port}"),
     *("--single-process", "--no-access-logs", "--no-motd"),
 )
+#: Its documentation has few blocking threads for apps that answer within about a millisecond, as
+#: these do: with one, a request costs up to 8 % less than with the 512 that it would take.
 GRANIAN = (
     *("-m", "granian", "--interface=wsgi", "--host=127.0.0.1", "--port={port}", "--workers=1"),
+    "--blocking-threads=1",
     *("--log-level=warning", "--no-access-log", "--factory", "benchmarks.entry:app"),
 )
 

@@ -118,6 +118,23 @@ def _request(server: Server, workload: Workload, cookie: Headers = ()) -> bytes:
     return request(server.port, workload.method, workload.path, headers, body)
 
 
+def deployed(
+    deployment: Deployment, workload: Workload, folders: Mapping[str, Path]
+) -> t.ContextManager[Server]:
+    """Return the context in which an app is served.
+
+    :param workload: one of those that the app is for.
+    :param folders: where each framework's blog is.
+    """
+    framework = FRAMEWORKS[deployment.framework]
+    environ = {
+        entry.VARIABLE: spec(workload, framework.name),
+        "PYTHONPATH": search_path(framework.name, folders),
+    }
+    python = environment.python(framework.environment)
+    return serving(deployment.title, python, *deployment.command, environ=environ)
+
+
 class Servers:
     """The servers part of the suite.
 
@@ -163,22 +180,13 @@ class Servers:
                     continue
                 say(f"{app}: {deployment.title}")
                 try:
-                    server = stack.enter_context(self._serving(deployment, asked[0]))
+                    server = stack.enter_context(deployed(deployment, asked[0], self._folders))
                 except CellError as error:
                     self._fail(f"{app} {deployment.name}: {error}")
                     continue
                 for workload in asked:
                     self._prepare(ready, deployment.name, server, workload)
             self._measure(app, ready)
-
-    def _serving(self, deployment: Deployment, workload: Workload) -> t.ContextManager[Server]:
-        framework = FRAMEWORKS[deployment.framework]
-        environ = {
-            entry.VARIABLE: spec(workload, framework.name),
-            "PYTHONPATH": search_path(framework.name, self._folders),
-        }
-        python = environment.python(framework.environment)
-        return serving(deployment.title, python, *deployment.command, environ=environ)
 
     def _prepare(
         self, ready: dict[Key, Asked], name: str, server: Server, workload: Workload

@@ -45,6 +45,7 @@ class Server:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
         self.name, self._process, self.port = name, process, port
+        self.killed = False  # whether it had to be
 
     @property
     def pid(self) -> int:
@@ -120,6 +121,7 @@ class Server:
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
+            self.killed = True
             self._process.kill()
             self._process.wait()
 

@@ -28,8 +28,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Str
 from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 from fastapi.templating import Jinja2Templates
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import shared
 
@@ -158,26 +159,42 @@ def main() -> FastAPI:
     return app
 
 
-class Middleware:
-    """A pure ASGI middleware that has its say before and after."""
+class Hook:
+    """Middleware in plain ASGI.
+
+    :param app: what it is around.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Do nothing before, and nothing with what is sent."""
+        """Call a function before, and one after."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        await before(Request(scope, receive))
 
-        async def after(message: t.Any) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await after(MutableHeaders(scope=message))
             await send(message)
 
-        await self.app(scope, receive, after)
+        await self.app(scope, receive, sending)
+
+
+async def before(request: Request) -> None:
+    """Do nothing."""
+
+
+async def after(headers: MutableHeaders) -> None:
+    """Do nothing."""
 
 
 def hooks() -> FastAPI:
     """Return the app with two middlewares, each with its say before and after."""
     app = plain()
-    app.add_middleware(Middleware)
-    app.add_middleware(Middleware)
+    app.add_middleware(Hook)
+    app.add_middleware(Hook)
     app.get("/hooks")(text)
     return app
 

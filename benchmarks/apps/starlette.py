@@ -69,9 +69,10 @@ def plain() -> list[Route]:
 
 def pages() -> list[Route]:
     """Return what renders a template."""
-    templates = Jinja2Templates(directory=shared.TEMPLATES)
     loader = jinja2.FileSystemLoader(shared.TEMPLATES)
-    asynchronous = jinja2.Environment(loader=loader, autoescape=True, enable_async=True)
+    options: dict[str, t.Any] = {"loader": loader, "autoescape": True, "auto_reload": False}
+    templates = Jinja2Templates(env=jinja2.Environment(**options))
+    asynchronous = jinja2.Environment(**options, enable_async=True)
 
     async def table(request: Request) -> Response:
         return templates.TemplateResponse(request, shared.TEMPLATE, {"items": shared.ROWS})
