@@ -206,7 +206,7 @@ def losses(facts: Facts, notes: t.Mapping[str, str]) -> list[str]:
 def _titled(row: str) -> str:
     work, _, count = row.partition("@")
     title = BY_NAME[work].title
-    return f"{title}, {count} connections" if count else title
+    return f"{title} at {count} connection{'s' * (count != '1')}" if count else title
 
 
 def heading(facts: Facts) -> list[str]:

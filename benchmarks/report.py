@@ -36,9 +36,12 @@ class Verdict(t.NamedTuple):
         return self.ratio <= self.at_most
 
 
-def verdict(bound: Bound, found: Found) -> Verdict:
-    """Return what became of a promise."""
-    best = f" ({bound.best(found)[1]})" if len(bound.theirs) > 1 else ""
+def verdict(bound: Bound, found: Found, called: t.Callable[[str], str] = str) -> Verdict:
+    """Return what became of a promise.
+
+    :param called: gives the title of a name.
+    """
+    best = f" ({called(bound.best(found)[1])})" if len(bound.theirs) > 1 else ""
     return Verdict(bound.what + best, bound.ratios(found), bound.at_most)
 
 

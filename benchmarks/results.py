@@ -53,7 +53,9 @@ def rates(found: Rates) -> Facts:
 
 def kept(found: Mapping[str, Found]) -> list[Facts]:
     """Return what became of the promises."""
-    verdicts = [report.verdict(bound, there) for bound, there in promises.bounds(found)]
+    verdicts = [
+        report.verdict(bound, there, promises.title) for bound, there in promises.bounds(found)
+    ]
     return [
         {
             "what": each.what,

@@ -47,7 +47,7 @@ def test_the_tables_show_losses_as_such() -> None:
     loss = "- in process, form, 10 fields: 105, where Falcon has 50.0 (2.10 x). A parser in C"
     assert loss in text
     loss = (
-        "- requests per second, str, 32 connections: 20,000, where Starlette has 21,000 (0.95 x)."
+        "- requests per second, str at 32 connections: 20,000, where Starlette has 21,000 (0.95 x)."
     )
     assert loss in text
     assert "| session, read and written | - | 31.0 | - | - | - | - | - |" in text
