@@ -22,7 +22,6 @@ import argparse
 import platform
 import sys
 import time
-import typing as t
 from pathlib import Path
 
 from . import blog, in_process, page, results, wrk
@@ -43,11 +42,13 @@ QUICK = {IN_PROCESS: Pace(1, 0.01), SERVER: Pace(1, 0.05, 0.02), THROUGHPUT: Pac
 LATEST = shared.FOLDER / "results.json"
 
 
-def run(selection: Selection, paces: t.Mapping[str, Pace]) -> results.Facts:
+def run(selection: Selection, quick: bool = False) -> results.Facts:
     """Measure what is asked for, and return it.
 
+    :param quick: whether it is only to see that all of it works.
     :raises InstallationError: if a peer cannot be installed.
     """
+    paces = QUICK if quick else PACES
     began, failures = time.monotonic(), list[str]()
     found: dict[str, Found] = {}
     with blog.installed() as folders:
@@ -58,6 +59,7 @@ def run(selection: Selection, paces: t.Mapping[str, Pace]) -> results.Facts:
     found[SERVER] = servers.costs
     settings: results.Facts = {part: pace._asdict() for part, pace in paces.items()}
     settings["client"] = "wrk" if wrk.installed() else "benchmarks/load.py"
+    settings["quick"] = quick
     settings["took"] = round(time.monotonic() - began)
     return results.facts(found, servers.rates, failures, settings)
 
@@ -84,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     if platform.system() != "Linux" and (selection.part(SERVER) or selection.part(THROUGHPUT)):
         parser.error("Servers are measured on Linux only. Try: --only in-process")
     try:
-        facts = run(selection, QUICK if asked.quick else PACES)
+        facts = run(selection, asked.quick)
     except InstallationError as error:
         raise SystemExit(str(error)) from error
     asked.json.parent.mkdir(parents=True, exist_ok=True)

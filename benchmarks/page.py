@@ -221,7 +221,11 @@ def heading(facts: Facts) -> list[str]:
     where = f"{machine['cores']} cores of {machine['processor']} ({machine['system']})"
     took = f"in one run of {settings['took'] / 60:.0f} minutes"
     when = f"Measured on {facts['date']}, Python {facts['python']}, {where}, {took}; {paces}."
-    return [when, "", f"{versions}."]
+    warning = [
+        "**This was a quick run, which shows the layout: its figures are worth nothing.**",
+        "",
+    ]
+    return [*(warning if settings["quick"] else []), when, "", f"{versions}."]
 
 
 def section(facts: Facts, notes: t.Mapping[str, str] | None = None) -> str:

@@ -37,7 +37,7 @@ def facts() -> results.Facts:
         ("str@32", "starlette"): [rate | {"per_second": 21_000.0, "client": 0.5}],
     }
     settings = {part: {"rounds": 2, "seconds": 0.1} for part in PARTS}
-    return results.facts(found, rated, [], settings | {"client": "wrk", "took": 90})
+    return results.facts(found, rated, [], settings | {"client": "wrk", "quick": False, "took": 90})
 
 
 def test_the_tables_show_losses_as_such() -> None:
@@ -65,6 +65,13 @@ def test_the_json_has_a_line_for_each_figure() -> None:
     assert json.loads(text) == told
     figure = '"us": { "median": 1.0, "lowest": 1.0, "highest": 1.0, "rounds": [ 1.0, 1.0 ] }'
     assert figure in [line.strip() for line in text.splitlines()]
+
+
+def test_a_quick_run_is_told_as_such() -> None:
+    told = facts()
+    assert "worth nothing" not in page.section(told)
+    told["settings"]["quick"] = True
+    assert page.section(told).startswith("**This was a quick run")
 
 
 def test_without_a_loss_there_is_none() -> None:
