@@ -63,7 +63,7 @@ def measure(
     :raises Exception: if something cannot be measured, and there are no `failures`.
     """
     found: dict[Key, list[T]] = {key: [] for key in cells}
-    for number in range(rounds):
+    for number in range(rounds if cells else 0):
         say(f"{what}: round {number + 1} of {rounds}, {len(found)} figures")
         for key in tuple(found):
             try:
