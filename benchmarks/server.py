@@ -20,8 +20,9 @@ from .environment import HOME
 from .load import request
 from .rounds import CellError
 
-#: Seconds that a server may take to start, and to stop.
-PATIENCE = 30.0
+#: Seconds that a server may take to start, and to stop. With a thousand routes some take several on
+#: an idle core, and ten times that on a busy one.
+PATIENCE = 90.0
 
 #: One worker, its fastest parts, nothing written per request.
 UVICORN = ("-m", "uvicorn", "--loop=uvloop", "--http=httptools", "--log-level=warning")
