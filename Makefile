@@ -8,7 +8,7 @@ FLASK_VERSION := 3.1.3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
-	bench-docs bench-beside bench-realtime clean
+	bench-check bench-docs bench-beside bench-realtime clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ conformance: $(STAMP)  ## Run upstream suites under Flask and under asyncflask (
 
 bench: $(STAMP)  ## Measure what a request costs beside all peers (25 minutes; ONLY=str,starlette, QUICK=1)
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(ARGS)
+
+bench-check: $(STAMP)  ## Look at the answers of all peers, in process and under their servers (ONLY=falcon)
+	$(BIN)/python -m benchmarks.check $(ONLY)
 
 bench-docs: $(STAMP)  ## Write the figures of benchmarks/results.json (or FILE) into the documentation
 	$(BIN)/python -m benchmarks.publish $(FILE)
