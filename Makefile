@@ -5,10 +5,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 FLASK_VERSION := 3.1.3
+# Processes that share the tests. JOBS=0 runs them in one, for a debugger or to see what they print.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test scale check lint types layers format upstream conformance bench \
-	bench-check bench-docs bench-beside bench-realtime clean
+.PHONY: help demo browser test nightly scale check lint types layers format upstream conformance \
+	bench bench-check bench-docs bench-beside bench-realtime clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -26,11 +28,14 @@ browser:  ## Install Chromium, which tests the pages of the examples (Debian, Ub
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver
 
-test: $(STAMP)  ## Run the test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## Run the test suite (ARGS=tests/wsgi for a part)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-scale: $(STAMP)  ## Test with thousands of clients: nothing leaks, memory stays (3 minutes)
-	$(BIN)/python -m pytest tests/scale -s $(ARGS)
+nightly: $(STAMP)  ## Compare with werkzeug over hundreds of thousands of generated cases (some minutes)
+	$(BIN)/python -m pytest tests/nightly -s $(ARGS)
+
+scale: $(STAMP)  ## Test with thousands of clients: nothing leaks, memory stays (4 minutes)
+	$(BIN)/python -m pytest tests/scale -rP -n $(JOBS) $(ARGS)
 
 check: lint types layers  ## Lint, types and layers
 

@@ -26,6 +26,7 @@ from . import (
     workers,
 )
 from . import typing as ft
+from .asgi.shortcut import begin
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -74,9 +75,6 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
     url_rule_class = Rule
     url_map_class = Map
     url_map: Map
-
-    #: The apps mounted in this one; None as long as there are none.
-    _mounts: mounts.Mounts | None = None
 
     def __init__(
         self,
@@ -382,8 +380,11 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
 
     def __call__(self, *args: t.Any) -> t.Any:
         """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-        if len(args) == 3 and self._asgi_is_own:
-            return asgi.serve(self, *args)
+        if len(args) == 3:
+            scope, receive, send = args
+            begun = begin(self, scope, receive, send)
+            if begun is not None:
+                return begun
         return call_app(self, args)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:

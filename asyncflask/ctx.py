@@ -90,8 +90,14 @@ class AppContext:
     ) -> None:
         self.app: t.Any = app
         self._request = request
-        self._opened_session = session
-        self.flashes: list[tuple[str, str]] | None = None
+        if session is not None:
+            self._opened_session = session
+
+    #: The session, if something has asked for it.
+    _opened_session: SessionMixin | None = None
+
+    #: The messages that were flashed to this request, if something has asked for them.
+    flashes: list[tuple[str, str]] | None = None
 
     #: What ended the request, if nothing handled it; the teardown functions get it.
     error: BaseException | None = None
@@ -119,6 +125,10 @@ class AppContext:
 
     #: What `after_this_request` registered, if it did.
     after_functions: list[ft.AfterRequestCallable[t.Any]] | None = None
+
+    @cached_property
+    def _request(self) -> Request | None:
+        return None
 
     @cached_property
     def g(self) -> _AppCtxGlobals:
@@ -227,7 +237,7 @@ class AppContext:
 
     def copy(self) -> AppContext:
         """Return a context of its own for the same request and session, for another task."""
-        copied = type(self)(self.app, request=self._request, session=self._opened_session)
+        copied = AppContext(self.app, request=self._request, session=self._opened_session)
         if self.websocket is not None:
             copied.websocket, copied.kind = self.websocket, self.kind
         return copied

@@ -10,12 +10,15 @@ from __future__ import annotations
 import typing as t
 from functools import cached_property
 
+from . import signals
 from .ctx import AppContext
 from .dispatch.steps import OVERRIDABLE, find_overridden
 from .json.provider import DefaultJSONProvider
+from .matcher import Matcher
 from .middleware import Middleware
+from .mounts import Mounts
 from .overridable import OverridableSteps
-from .routing import Map, Matcher, has_custom_converters
+from .routing import Map, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .wrappers import Response
 from .wrappers.scope import is_plain_host
@@ -28,18 +31,31 @@ METHODS = (*OVERRIDABLE, *_ENTRIES, "create_url_adapter")
 
 _ATTRIBUTES = (
     "_middleware",
+    "_mounts",
     "_wsgi_call",
     "json",
     "response_class",
     "session_interface",
     "url_map",
 )
+
+#: What is registered with an app, and may have a say in each of its requests.
+_REGISTRIES = (
+    "before_request_funcs",
+    "after_request_funcs",
+    "teardown_request_funcs",
+    "teardown_appcontext_funcs",
+    "url_value_preprocessors",
+)
+
 _DECIDING = frozenset({*METHODS, *_ATTRIBUTES})
 _DERIVED = (
     "_answers_plainly",
     "_asgi_is_own",
+    "_converts_in_thread",
     "_matcher",
     "_overridden",
+    "_say",
     "_session_is_lazy",
     "_socket_matcher",
     "_wraps_wsgi",
@@ -55,6 +71,9 @@ class Deciding(OverridableSteps):
     session_interface: SessionInterface
     create_url_adapter: t.Any
     url_map: Map
+
+    #: The apps mounted in this one; None as long as there are none.
+    _mounts: Mounts | None = None
 
     #: The ASGI middleware that was added; None as long as there is none.
     _middleware: Middleware | None = None
@@ -73,10 +92,13 @@ class Deciding(OverridableSteps):
     def _forget(self, name: str) -> None:
         """Drop what was derived from an attribute that may have changed."""
         if name in _DECIDING:
-            for derived in _DERIVED:
-                self.__dict__.pop(derived, None)
-        elif name == "_got_first_request":
-            self.__dict__.pop("_answers_plainly", None)
+            self._drop(_DERIVED)
+        elif name == "_got_first_request" or name in _REGISTRIES:
+            self._drop(("_answers_plainly", "_say"))
+
+    def _drop(self, derived: t.Iterable[str]) -> None:
+        for name in derived:
+            self.__dict__.pop(name, None)
 
     def _is_own(self, name: str) -> bool:
         return name not in self.__dict__ and getattr(type(self), name) is self._own[name]
@@ -106,6 +128,17 @@ class Deciding(OverridableSteps):
         )
 
     @cached_property
+    def _say(self) -> tuple[t.Any, ...]:
+        """What is true if anybody but its view has a say in a request that goes well.
+
+        PERF: the live registries side by side, for one call of `any`: 0.1 us, not 0.3.
+        """
+        entered_here = self._asgi_is_own and self._mounts is None and not self._wraps_wsgi
+        if not entered_here or not self._answers_plainly:
+            return (True,)
+        return (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
+
+    @cached_property
     def _wraps_wsgi(self) -> bool:
         """Whether WSGI middleware was put around the app, or a subclass has its own entry."""
         return not self._is_own("wsgi_app") or type(self)._wsgi_call is not None
@@ -125,6 +158,7 @@ class Deciding(OverridableSteps):
         """The compiled matcher, unless something decides that werkzeug's own is needed."""
         own = type(self).create_url_adapter is self._own["create_url_adapter"]
         simple = own and isinstance(self.url_map, Map) and not self.subdomain_matching
+        simple = simple and type(self.url_map).bind is Map.bind
         return Matcher(self.url_map) if simple else None
 
     @cached_property
@@ -152,7 +186,11 @@ class Deciding(OverridableSteps):
         if matcher is None or self.config["TRUSTED_HOSTS"] is not None:
             return None
         if matcher.changes != self.url_map.changes:
-            for name in ("_matcher", "_socket_matcher"):
-                self.__dict__.pop(name, None)
-            matcher = Matcher(self.url_map, matcher.websocket)
-        return matcher.match(path, method)
+            matcher = self._recompiled(matcher)
+        return None if matcher is None else matcher.find(path, method)
+
+    def _recompiled(self, outdated: Matcher) -> Matcher | None:
+        """Return the matcher of the rules as they are now."""
+        for name in ("_converts_in_thread", "_matcher", "_socket_matcher"):
+            self.__dict__.pop(name, None)
+        return self._socket_matcher if outdated.websocket else self._matcher

@@ -61,8 +61,10 @@ def is_async(func: t.Any) -> bool:
     """
     # PERF: the flag of a plain function decides in 60 ns, where `inspect` takes 600.
     if type(func) is types.FunctionType:
-        marked = "_is_coroutine_marker" in func.__dict__  # inspect.markcoroutinefunction
-        return marked or bool(func.__code__.co_flags & inspect.CO_COROUTINE)
+        return bool(
+            func.__code__.co_flags & _COROUTINE
+            or "_is_coroutine_marker" in func.__dict__  # inspect.markcoroutinefunction
+        )
     if inspect.iscoroutinefunction(func):
         return True
     if isinstance(func, partial):
@@ -79,6 +81,7 @@ def stays_on_loop(func: t.Any) -> bool:
     return is_async(func) or inspect.isasyncgenfunction(func)
 
 
+_COROUTINE = inspect.CO_COROUTINE
 _ON_LOOP = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 

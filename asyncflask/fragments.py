@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from functools import partial
 
 from jinja2 import Environment, Template, nodes
@@ -54,7 +53,7 @@ async def render_block_async(
 ) -> str:
     """Render one block of a template that may call async functions; like `render_block`."""
     app, template = _found(template_name_or_list, asynchronous=True)
-    return await _render_async(app, template, context, partial(_pieces, block))
+    return await _render_async(app, template, context, partial(_rendered, block))
 
 
 # Rendering
@@ -72,31 +71,23 @@ def _text(block: str, template: Template, values: dict[str, t.Any]) -> str:
     return text
 
 
-def _pieces(block: str, template: Template, values: dict[str, t.Any]) -> AsyncGenerator[str, None]:
+async def _rendered(block: str, template: Template, values: dict[str, t.Any]) -> str:
     if not template.environment.is_async:  # a template that the app's own environment made
-        return _one_piece(block, template, values)
-    return template_async.Rendering().follow(_async_pieces(block, template, values))
+        return _text(block, template, values)
+    return await template_async.Rendering().whole(_async_text(block, template, values))
 
 
-async def _one_piece(
-    block: str, template: Template, values: dict[str, t.Any]
-) -> AsyncGenerator[str, None]:
-    yield _text(block, template, values)
-
-
-async def _async_pieces(
-    block: str, template: Template, values: dict[str, t.Any]
-) -> AsyncGenerator[str, None]:
-    context = template.new_context(values)
+async def _async_text(block: str, template: Template, values: dict[str, t.Any]) -> str:
+    context, environment = template.new_context(values), template.environment
     try:
         for setup in _setups_along(template, context):
             async for _ in t.cast("AsyncGenerator[str, None]", setup.root_render_func(context)):
                 pass
-        async with aclosing(_find(block, template, context)(context)) as pieces:
-            async for piece in pieces:
-                yield piece
+        pieces = [piece async for piece in _find(block, template, context)(context)]
+        text: str = environment.concat(pieces)
     except Exception:
-        template.environment.handle_exception()
+        environment.handle_exception()
+    return text
 
 
 def _find(block: str, template: Template, context: Context) -> t.Any:

@@ -26,6 +26,7 @@ class KeepAlive(t.Generic[T]):
         self._send, self._seconds, self._piece = send, seconds, piece
         self._last = -math.inf
         self.busy = False
+        self.over = False  # NOTE: trio does not cancel what was woken already
         self._free: anyio.Event | None = None
 
     async def send(self, piece: T) -> None:
@@ -64,6 +65,8 @@ class KeepAlive(t.Generic[T]):
         try:
             while True:
                 await self._silence()
+                if self.over:
+                    return
                 try:
                     await self.send(self._piece)
                 except Exception:

@@ -222,7 +222,12 @@ class Pool:
         try:
             if self._prepare is not None:
                 self._prepare()
-            while (work := self._next(wakeup)) is not None:
+            queue = self._queue
+            while queue or self._rest(wakeup):
+                try:
+                    work = queue.popleft()
+                except IndexError:  # another thread has just taken the last of it
+                    continue
                 work.perform()
                 del work  # an idle thread keeps no request alive
         finally:
@@ -231,24 +236,18 @@ class Pool:
             if self._queue:  # it came when this was counted as a thread, and would not be one
                 self.post(self._watch)
 
-    def _next(self, wakeup: Wakeup) -> Work | None:
-        """Return what to do next; None at the end of the thread's life."""
-        queue = self._queue
-        while True:
-            try:
-                if queue:  # PERF: mostly there is nothing, and an exception costs 0.3 us
-                    return queue.popleft()
-            except IndexError:  # another thread has just taken the last of it
-                continue
-            if self.closed:
-                return None
-            self._idle.append(wakeup)
-            if (queue or self.closed) and self._withdraw(wakeup):
-                continue
-            if not wakeup.sleep(IDLE_SECONDS):
-                if self._withdraw(wakeup):
-                    return None
-                wakeup.sleep()  # it was taken from the stack in the last moment
+    def _rest(self, wakeup: Wakeup) -> bool:
+        """Sleep until there may be work; False at the end of the thread's life."""
+        if self.closed:
+            return False
+        self._idle.append(wakeup)
+        if (self._queue or self.closed) and self._withdraw(wakeup):
+            return True
+        if not wakeup.sleep(IDLE_SECONDS):
+            if self._withdraw(wakeup):
+                return False
+            wakeup.sleep()  # it was taken from the stack in the last moment
+        return True
 
     def _withdraw(self, wakeup: Wakeup) -> bool:
         """Take a thread off the stack of idle ones; False if somebody wakes it already."""

@@ -5,6 +5,8 @@ The sender is always the app. Receivers may be plain functions or ``async def``.
 
 from __future__ import annotations
 
+import typing as t
+
 from blinker import Namespace, Signal
 
 __all__ = [
@@ -64,3 +66,30 @@ appcontext_popped = _signals.signal("appcontext-popped")
 
 #: ``flash`` was called: ``message`` and ``category``.
 message_flashed = _signals.signal("message-flashed")
+
+#: The signals of a request that goes well.
+_OF_REQUESTS = (
+    appcontext_pushed,
+    request_started,
+    request_finished,
+    request_tearing_down,
+    appcontext_tearing_down,
+    appcontext_popped,
+)
+
+#: Those of them that somebody listens to, or has until `forget_unheard`.
+#: PERF: one thing to look at for each request, not six.
+heard: set[Signal] = set()
+
+
+def _note(signal: Signal, **_: t.Any) -> None:
+    heard.add(signal)
+
+
+for _signal in _OF_REQUESTS:
+    _signal.receiver_connected.connect(_note)
+
+
+def forget_unheard() -> None:
+    """Drop from `heard` what nobody listens to any more."""
+    heard.intersection_update([signal for signal in heard if signal.receivers])

@@ -1,15 +1,20 @@
 """Signed values for cookies: itsdangerous' formats, made fast and safe enough for every request.
 
-The bytes are those of `itsdangerous.URLSafeTimedSerializer`. What differs: keys are derived once
-and not on each use, and a compressed payload has a bound.
+The bytes are those of `itsdangerous.URLSafeTimedSerializer`, and what it reads is read. What
+differs: keys are derived and set up once and not on each use, text that cannot get shorter is not
+compressed for nothing, and a compressed payload has a bound. Whatever is not certainly good is left
+to itsdangerous, which knows what to call it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import time
 import typing as t
 import zlib
-from functools import cached_property, lru_cache
+from binascii import a2b_base64, b2a_base64
+from functools import cached_property, lru_cache, partial
 
 from itsdangerous import (
     BadData,
@@ -26,25 +31,80 @@ from itsdangerous.url_safe import URLSafeSerializerMixin
 #: refused, and no other one costs more.
 MAX_INFLATED = 4096 * 1032
 
+#: Keys that one object keeps set up. An app has a few; more come of salts that it makes up.
+_MAX_KEYS = 32
+
+#: What HMAC mixes into the key for its two hashes (RFC 2104 section 2).
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+
+#: Between the usual alphabet of base64 and the one for URLs (RFC 4648 sections 4 and 5).
+_FOR_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
+
+#: Gives the signature of a value.
+Sign = t.Callable[[bytes], bytes]
+
+
+def _encode(value: bytes) -> bytes:
+    """Return base64 for URLs, without padding."""
+    return b2a_base64(value, newline=False).translate(_FOR_URL).rstrip(b"=")
+
+
+def _decode(text: bytes) -> bytes:
+    """Return what base64 for URLs stands for, as forgiving as itsdangerous is.
+
+    :raises ValueError: if it stands for nothing.
+    """
+    return a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))
+
+
+def _hmac(key: bytes, digest_method: t.Any) -> Sign:
+    """Return what computes HMACs with a key (RFC 2104 section 2).
+
+    PERF: the two hashes are copied where they have taken in the key: 0.9 us for a value, where
+    `hmac.new` takes 2.6 and a copy of its object 1.7.
+
+    :param digest_method: a hash's constructor, name or module, as for `hmac.new`.
+    """
+    if isinstance(digest_method, str):
+        digest_method = partial(hashlib.new, digest_method)
+    new = digest_method if callable(digest_method) else digest_method.new
+    inner, outer = new(), new()
+    size = inner.block_size
+    if len(key) > size:
+        key = new(key).digest()
+    key = key.ljust(size, b"\0")
+    inner.update(key.translate(_INNER))
+    outer.update(key.translate(_OUTER))
+
+    def signature(value: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(value)
+        second.update(first.digest())
+        digest: bytes = second.digest()
+        return digest
+
+    return signature
+
 
 class _KeyedHMAC(HMACAlgorithm):
-    """HMAC that sets up each key once.
-
-    PERF: copying a keyed hash takes 1 us, setting one up 2, deriving the key before it 2 more.
-    """
+    """HMAC that sets up each key once."""
 
     def __init__(self, digest_method: t.Any) -> None:
         super().__init__(digest_method)
-        self._keyed: dict[bytes, hmac.HMAC] = {}  # as many as there are secret keys
+        self._keyed: dict[bytes, Sign] = {}
+
+    def keyed(self, key: bytes) -> Sign:
+        """Return what signs with a key."""
+        known = self._keyed.get(key)
+        if known is None:
+            if len(self._keyed) >= _MAX_KEYS:
+                self._keyed.clear()
+            known = self._keyed[key] = _hmac(key, self.digest_method)
+        return known
 
     def get_signature(self, key: bytes, value: bytes) -> bytes:
         """Return the signature of `value`."""
-        keyed = self._keyed.get(key)
-        if keyed is None:
-            keyed = self._keyed[key] = hmac.new(key, digestmod=self.digest_method)
-        signing = keyed.copy()
-        signing.update(value)
-        return signing.digest()
+        return self.keyed(key)(value)
 
 
 class _CachingSigner(TimestampSigner):
@@ -58,8 +118,28 @@ class _CachingSigner(TimestampSigner):
         """Return the key that signs for a secret key, the newest one by default."""
         derived = self._derived.get(secret_key)
         if derived is None:
+            if len(self._derived) >= _MAX_KEYS:
+                self._derived.clear()
             derived = self._derived[secret_key] = super().derive_key(secret_key)
         return derived
+
+
+@lru_cache(maxsize=4)  # now, and a few clocks that tests have stopped
+def _stamp(second: int) -> bytes:
+    """Return a time as it stands in a signed value."""
+    return _encode(second.to_bytes(8, "big").lstrip(b"\0"))
+
+
+def _cannot_shrink(text: bytes) -> bool:
+    """Whether text gets no shorter by compression, so that none need be tried.
+
+    Deflate (RFC 1951) has each byte at least once as a literal. With the fixed codes (section
+    3.2.6) that is 8 bits for each that occurs, 10 around the block, and 8 at the least for what
+    is left of the text; zlib adds 6 bytes. With codes of the block's own (section 3.2.7) their
+    description alone takes 70 bits, and up to 28 bytes of text this is no less.
+    PERF: 0.5 us, not 5, for a small session; zlib begins by clearing 256 kB.
+    """
+    return len(text) <= 28 and len(text) <= len({*text}) + 10
 
 
 class _CookieSerializer(URLSafeTimedSerializer):
@@ -79,15 +159,98 @@ class _CookieSerializer(URLSafeTimedSerializer):
     def _make_signer(self, salt: str | bytes | None) -> TimestampSigner:
         return t.cast("TimestampSigner", super().make_signer(salt))
 
+    @cached_property
+    def _signs(self) -> tuple[Sign, ...]:
+        """What signs with each secret key, the newest one first."""
+        signer = self._usual_signer
+        keyed = t.cast("_KeyedHMAC", signer.algorithm).keyed
+        return tuple(keyed(signer.derive_key(key)) for key in reversed(signer.secret_keys))
+
+    def dumps(self, obj: t.Any, salt: str | bytes | None = None) -> t.Any:
+        """Return a value as signed text.
+
+        :param obj: the value.
+        :param salt: another salt than the usual one.
+        """
+        if salt is not None:
+            return super().dumps(obj, salt)
+        value = self.dump_payload(obj) + b"." + _stamp(int(time.time()))
+        signed = value + b"." + _encode(self._signs[0](value))
+        return signed.decode() if self.is_text_serializer else signed
+
+    def loads(  # type: ignore[override]
+        self,
+        s: str | bytes,
+        max_age: int | None = None,
+        return_timestamp: bool = False,
+        salt: str | bytes | None = None,
+    ) -> t.Any:
+        """Return the value of signed text.
+
+        :param s: the text.
+        :param max_age: seconds for which it is good.
+        :param return_timestamp: return when it was signed, too.
+        :param salt: another salt than the usual one.
+        :raises itsdangerous.BadData: if it was not signed with one of the keys, or is too old.
+        """
+        if max_age is not None and salt is None and not return_timestamp:
+            payload = self._payload(s.encode() if isinstance(s, str) else s, max_age)
+            if payload is not None:
+                return self.load_payload(payload)
+        return super().loads(s, max_age, return_timestamp, salt)
+
+    def _payload(self, signed: bytes, max_age: int) -> bytes | None:
+        """Return the payload of signed text if it is good without a doubt.
+
+        PERF: 3 us for a small cookie, where itsdangerous' own steps take 10 with the same key.
+        """
+        value, _, signature = signed.rpartition(b".")
+        payload, dot, stamp = value.rpartition(b".")
+        if not dot or len(stamp) > 11:  # eight bytes
+            return None
+        for sign in self._signs:
+            if hmac.compare_digest(_encode(sign(value)), signature):
+                break
+        else:
+            return None
+        try:
+            age = int(time.time()) - int.from_bytes(_decode(stamp), "big")
+        except ValueError:
+            return None
+        return payload if 0 <= age <= max_age else None
+
+    def dump_payload(self, obj: t.Any) -> bytes:
+        """Return a value as text that may be signed."""
+        written: t.Any = self.serializer.dumps(obj, **self.serializer_kwargs)
+        text: bytes = written.encode() if isinstance(written, str) else written
+        if not _cannot_shrink(text):
+            compressed = zlib.compress(text)
+            if len(compressed) < len(text) - 1:
+                return b"." + _encode(compressed)
+        return _encode(text)
+
     def load_payload(self, payload: bytes, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Return the value of a payload whose signature was found good.
 
         :raises BadPayload: if it cannot be read, or inflates beyond the bound.
         """
-        if not payload.startswith(b"."):
-            return super().load_payload(payload, *args, **kwargs)
-        text = _inflate(payload[1:])
+        if payload.startswith(b"."):
+            text = _inflate(payload[1:])
+        else:
+            try:
+                text = _decode(payload)
+            except ValueError as error:
+                raise BadPayload("The payload is not base64.", original_error=error) from error
         return super(URLSafeSerializerMixin, self).load_payload(text, *args, **kwargs)
+
+
+def plain_payload(signed: str) -> bytes | None:
+    """Return what signed text says, whoever has signed it; None if that is not easily read."""
+    payload = signed.partition(".")[0]
+    try:
+        return _decode(payload.encode("ascii")) if payload else None
+    except ValueError:
+        return None
 
 
 def _inflate(payload: bytes) -> bytes:

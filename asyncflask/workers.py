@@ -18,11 +18,9 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 
-import anyio
-
 from . import from_thread, greenlets
 from .exceptions import LoopCancelled
-from .loops import shielded
+from .outcomes import Outcome
 from .pools import Pool
 
 _missing: t.Any = object()
@@ -39,17 +37,19 @@ def carry_over(source: Context) -> None:
             var.set(value)
 
 
-class Job:
+class Job(Outcome):
     """One call on its way through a lane's thread and back."""
 
     __slots__ = ("args", "around", "context", "error", "func", "lane", "over", "result", "waiter")
+
+    lane: Lane
 
     def __init__(
         self, lane: Lane, func: t.Callable[..., t.Any], args: tuple[t.Any, ...], context: Context
     ) -> None:
         self.lane, self.func, self.args, self.context = lane, func, args, context
-        self.waiter: t.Any = None  # what wakes who awaits it, if it is not over by then
-        self.around = lane._cancel  # of the coroutine that asks for it, if a lane's thread waits
+        self.waiter: t.Any = None
+        self.around = lane._cancel
         self.over = False
         self.result: t.Any = None
         self.error: BaseException | None = None
@@ -58,82 +58,12 @@ class Job:
         """Make the call; in the lane's thread."""
         try:
             self.result = self.context.run(self.func, *self.args)
-        except (StopIteration, GeneratorExit) as stop:  # to a coroutine they mean something else
-            self.error = RuntimeError(f"A sync handler raised {type(stop).__name__}.")
-            self.error.__cause__ = stop
         except BaseException as error:
-            self.error = error
+            self.fail(error)
 
     def perform(self) -> None:
         """Make the call, and then whatever else the lane has to do; in a pool's thread."""
         self.lane.serve(self)
-
-    def settle(self) -> None:
-        """Hand the outcome to whoever awaits it; on the loop."""
-        self.over = True
-        lane = self.lane
-        if lane._pending is self:
-            lane._pending = None
-        if lane.pool.overdue:
-            lane.pool.overdue.pop(self, None)
-        waiter = self.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    async def outcome(self) -> t.Any:
-        """Wait for the call's result, through cancellation, which is raised afterwards."""
-        if not self.over:
-            await self.end()
-        return self.known()
-
-    def known(self) -> t.Any:
-        """Return the result, or raise the error, of a call that is over."""
-        error, self.error = self.error, None
-        if error is None:
-            return self.result
-        try:
-            raise error
-        finally:
-            del error  # NOTE: its traceback refers to this frame: a circle
-
-    async def end(self) -> None:
-        """Wait for the end of the call, through cancellation, which is raised afterwards."""
-        lane = self.lane
-        if lane.interrupted:
-            lane.pool.overdue[self] = None
-            if lane.abandoned:
-                self.abandon()
-                return
-        self.waiter = lane.pool.loop.waiter()
-        try:
-            await self.waiter
-        except anyio.get_cancelled_exc_class() as cancelled:
-            lane.interrupt(self)
-            await self._end_of_cancelled()
-            raise cancelled from None
-
-    async def _end_of_cancelled(self) -> None:
-        """Wait until the call is over, however often it is cancelled."""
-        pool = self.lane.pool
-        while not self.over:
-            pool.overdue[self] = None  # until it is settled
-            if pool.given_up:
-                self.abandon()
-                return
-            self.waiter = pool.loop.waiter()
-            try:
-                await shielded(self.waiter)
-            except anyio.get_cancelled_exc_class():
-                continue
-
-    def abandon(self) -> None:
-        """Let nobody wait for this any more, nor for what comes after it in its lane; on the loop.
-
-        A thread cannot be stopped, and one that hangs is not to keep a server from its end.
-        """
-        self.lane.abandoned = True
-        self.error = LoopCancelled("Nobody waits any more for what this code does.")
-        self.settle()
 
 
 class Call:
@@ -195,7 +125,7 @@ class Lane:
         self._jobs: greenlets.Queue[t.Any] | None = None
         self._depth = 0
         self._cancel: t.Callable[[], t.Any] | None = None
-        self._pending: Job | Lane | None = None  # whose next wait is interrupted
+        self._pending: Outcome | Lane | None = None  # whose next wait is interrupted
         self._shielded = False
 
     def hold(self) -> None:
@@ -321,7 +251,7 @@ class Lane:
         except BaseException as error:  # or the thread would wait for ever
             call.done(None, error)
 
-    def interrupt(self, job: Job | None = None) -> None:
+    def interrupt(self, job: Outcome | None = None) -> None:
         """Cancel the coroutine that the lane's thread waits for, or the next one; on the loop.
 
         It is done once, as with a task: code that cleans up afterwards may wait again.

@@ -42,7 +42,7 @@ _WORTH_NOTING = 0.1
 #: Where a thread stands that has no work: module and function of its innermost frame, not counting
 #: the frames of the queue that it waits at.
 AT_REST = {
-    ("asyncflask.pools", "_next"),
+    ("asyncflask.pools", "_rest"),
     ("anyio._backends._asyncio", "run"),
     ("concurrent.futures.thread", "_worker"),
     ("trio._core._thread_cache", "_work"),
@@ -51,6 +51,15 @@ _QUEUES = {"asyncflask.wakeups", "threading", "queue"}
 
 #: Tasks that others than this project leave to the closing of the loop.
 _FOREIGN_TASKS = {"TestRunner._run_tests_and_fixtures"}
+
+
+def slowness() -> float:
+    """Return how many times longer than usual things take, for what else the machine has to do.
+
+    It is the work of the last minute by the number of cores; 1 where the system does not tell.
+    """
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1.0, load / (os.cpu_count() or 1))
 
 
 class LoopWatch:

@@ -32,6 +32,10 @@ class Page:
         """Fail if there is an example that no test could ask for."""
         assert self.text.count("```python") == len(self._examples)
 
+    def source(self, name: str) -> str:
+        """Return the code of an example."""
+        return self._examples[name]
+
     def example(self, name: str) -> t.Any:
         """Return a new module that an example was run in."""
         module = types.ModuleType(name)

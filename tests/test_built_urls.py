@@ -97,7 +97,7 @@ def with_rules(app: t.Any, rules: list[str]) -> t.Any:
     return app
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from([*RULES]), min_size=1, max_size=5),
     CALLS,

@@ -30,7 +30,16 @@ GUILTY = {
 def blamed() -> str:
     """What pytest says of the tests in `guilty`."""
     here = Path(__file__).parent
-    command = [sys.executable, "-m", "pytest", "-rA", "-vv", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-vv",
+        "-p",
+        "no:cacheprovider",
+        "--strict-limits",
+    ]
     return subprocess.run(
         [*command, here / "guilty.py"], cwd=here.parent, capture_output=True, text=True
     ).stdout

@@ -12,7 +12,7 @@ import uuid
 
 import flask
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
@@ -72,17 +72,14 @@ theirs = flask.Flask(__name__)
 
 
 class TestSameBytesAsFlask:
-    @settings(deadline=None)  # a shared machine may be slow
     @given(values)
     def test_dumps(self, app: Flask, value: t.Any) -> None:
         assert app.json.dumps(value) == theirs.json.dumps(value)
 
-    @settings(deadline=None)  # a shared machine may be slow
     @given(values)
     def test_dumps_outside_of_an_app(self, value: t.Any) -> None:
         assert json.dumps(value) == flask.json.dumps(value)
 
-    @settings(deadline=None)  # a shared machine may be slow
     @given(values, st.sampled_from([None, True, False]), st.booleans(), st.booleans())
     def test_response(
         self, value: t.Any, compact: bool | None, debug: bool, ensure_ascii: bool

@@ -10,7 +10,7 @@ from uuid import UUID
 import flask
 import flask.json.tag
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
@@ -55,7 +55,6 @@ def kinds(value: t.Any) -> t.Any:
     return type(value)
 
 
-@settings(deadline=None)  # a shared machine may be slow
 @given(values)
 def test_comes_back_the_same(value: t.Any) -> None:
     with ours_app.app_context():
@@ -64,7 +63,6 @@ def test_comes_back_the_same(value: t.Any) -> None:
     assert kinds(back) == kinds(value)
 
 
-@settings(deadline=None)  # a shared machine may be slow
 @given(values)
 def test_is_what_flask_writes_and_reads(value: t.Any) -> None:
     with ours_app.app_context(), theirs_app.app_context():

@@ -14,7 +14,7 @@ from uuid import UUID
 import flask
 import flask.sessions
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous.encoding import base64_encode
 from markupsafe import Markup
@@ -201,7 +201,6 @@ class TestKeyRotation:
         app.config["SECRET_KEY_FALLBACKS"].clear()
         assert open_(app, first) == {}
 
-    @settings(deadline=None)  # a shared machine may be slow
     @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6))
     def test_any_sequence_agrees_with_flask(self, keys: list[str]) -> None:
         ours, theirs = make_app(), make_flask()
@@ -223,7 +222,6 @@ class TestMalformedCookies:
         assert opened == {}
         assert not opened.modified
 
-    @settings(deadline=None)  # a shared machine may be slow
     @given(st.data())
     def test_changed_ones_are_empty(self, data: st.DataObject) -> None:
         app = make_app()
@@ -235,7 +233,6 @@ class TestMalformedCookies:
         last_of_a_part = place + 1 == len(good)  # whose lowest bits base64 does not use
         assert opened == {} or changed == good or last_of_a_part
 
-    @settings(deadline=None)  # a shared machine may be slow
     @given(
         st.text(
             st.characters(

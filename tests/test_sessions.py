@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from collections.abc import Callable
+from types import FrameType
 
 import flask
 import flask.sessions
@@ -22,6 +24,8 @@ from asyncflask.sessions import (
     SessionMixin,
     session_json_serializer,
 )
+
+from .scopes import scope
 
 KEY = "a secret key"
 LOOKS: dict[str, Callable[[t.Any], t.Any]] = {
@@ -140,6 +144,41 @@ class TestAccess:
         response = client.get("/")
         assert "Vary" not in response.headers
         assert "Set-Cookie" not in response.headers
+
+    def test_a_view_that_does_not_ask_reads_no_cookie(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = make_app()
+        app.add_url_rule("/", view_func=lambda: "hello")
+        client = app.test_client()
+        client.set_cookie("session", write(app, {"a": 1}))
+        opened = []
+        monkeypatch.setattr(
+            SecureCookieSessionInterface, "open_session", lambda *args: opened.append(args)
+        )
+        assert client.get("/").data == b"hello"
+        assert not opened
+        client.set_cookie("session", write(app, {"a": 1, "_permanent": True}))
+        assert client.get("/").data == b"hello"
+        assert opened  # it may have to be refreshed
+        del opened[:]
+        app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+        assert client.get("/").data == b"hello"
+        assert not opened
+
+    @pytest.mark.parametrize("key", [None, KEY])
+    async def test_a_request_without_a_cookie_costs_nothing(self, key: str | None) -> None:
+        """The calls are those of an app that cannot have a session, whatever it is called."""
+        counts = []
+        for app in (make_app(None), make_app(key)):
+
+            async def index() -> str:
+                return "hello"
+
+            app.add_url_rule("/", view_func=index)
+            counts.append(await calls_of_a_request(app))
+        assert counts[0] == counts[1]
+        assert not [name for name in counts[1] if "session" in name]
 
     def test_nested_changes_need_a_word(self) -> None:
         opened = SecureCookieSession({"list": []})
@@ -347,3 +386,29 @@ class TestOwnInterface:
 def test_cookie_attributes_come_from_the_config(method: str, name: str, value: t.Any) -> None:
     app = make_app(**{name: value})
     assert getattr(SessionInterface(), method)(app) == value
+
+
+async def calls_of_a_request(app: Flask) -> list[str]:
+    """Return the functions that are called for a request that sends no cookie."""
+    calls: list[str] = []
+
+    def note(frame: FrameType, event: str, arg: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    async def receive() -> dict[str, t.Any]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, t.Any]) -> None:
+        sent.append(message)
+
+    for _ in range(3):  # the first ones make what the others find
+        sent: list[dict[str, t.Any]] = []
+        calls.clear()
+        sys.setprofile(note)
+        try:
+            await app(scope("/"), receive, send)
+        finally:
+            sys.setprofile(None)
+        assert sent[1]["body"] == b"hello"
+    return calls

@@ -26,6 +26,26 @@ from asyncflask.template_runtime import (
 )
 
 
+class Row(dict[str, int]):
+    """A dict with an attribute of its own."""
+
+    own = 1
+
+
+@pytest.mark.parametrize("thing", [{}, {"a": 1, "items": 2, "own": 3}, Row(a=1, own=3), [], None])
+@pytest.mark.parametrize("name", ["a", "items", "own", "__class__", "missing"])
+@pytest.mark.parametrize("kind", [jinja2.Undefined, StrictUndefined])
+def test_attributes_and_items_are_found_as_jinja_does(
+    thing: object, name: str, kind: type[jinja2.Undefined]
+) -> None:
+    source = f"{{% if thing.{name} is defined %}}{{{{ thing.{name} }}}}{{% else %}}no{{% endif %}}"
+    app = Flask(__name__)
+    app.jinja_options = {"undefined": kind}
+    ours = app.jinja_env.from_string(source).render(thing=thing)
+    theirs = jinja2.Environment(undefined=kind, autoescape=True).from_string(source)
+    assert ours.partition(" at 0x")[0] == theirs.render(thing=thing).partition(" at 0x")[0]
+
+
 class Heading:
     """Says itself what it is as HTML."""
 

@@ -298,6 +298,31 @@ async def test_pools_belong_to_their_loop_and_kind_of_work() -> None:
     await budgets.close()
 
 
+def test_each_loop_has_its_own_pool_whichever_thread_runs_it_and_when() -> None:
+    budgets, pools = Budgets(), dict[t.Any, set[Pool]]()
+
+    async def ask() -> None:
+        for _ in range(2):
+            pool = budgets.here(CONFIG)
+            assert pool.loop.is_current()
+            pools.setdefault(asyncio.get_running_loop(), set()).add(pool)
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    try:
+        for loop in (*loops, *loops):  # by turns in one thread
+            loop.run_until_complete(ask())
+        thread = threading.Thread(target=loops[0].run_until_complete, args=(ask(),))
+        thread.start()
+        thread.join()
+        for loop in (loops[1], loops[0]):
+            loop.run_until_complete(ask())
+    finally:
+        for loop in loops:
+            loop.close()
+    assert [len(each) for each in pools.values()] == [1, 1]
+    assert len(set.union(*pools.values())) == 2
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 class TestCancellation:
     async def test_a_cancelled_caller_waits_for_the_thread(self) -> None:

@@ -32,6 +32,33 @@ MOST_EARLY = 16
 A_TURN = 0.005
 
 
+class Turn:
+    """A lock that who comes first gets at once.
+
+    PERF: 0.5 us for a message, 5 with `anyio.Lock`, which has to know who holds it.
+    """
+
+    def __init__(self) -> None:
+        self._held = False
+        self._free: anyio.Event | None = None
+
+    def locked(self) -> bool:
+        """Whether it is held."""
+        return self._held
+
+    async def __aenter__(self) -> None:
+        while self._held:
+            self._free = self._free or anyio.Event()
+            await self._free.wait()
+        self._held = True
+
+    async def __aexit__(self, *error: object) -> None:
+        self._held = False
+        if self._free is not None:
+            self._free.set()
+            self._free = None
+
+
 class Arrivals:
     """The messages of one request; called as the server's ``receive`` is, by who reads the body.
 
@@ -45,8 +72,8 @@ class Arrivals:
     _last: Message | None = None
 
     @cached_property
-    def _lock(self) -> anyio.Lock:
-        return anyio.Lock(fast_acquire=True)  # PERF: no turn of the loop for each message
+    def _lock(self) -> Turn:
+        return Turn()
 
     @cached_property
     def _early(self) -> deque[Message]:

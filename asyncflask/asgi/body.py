@@ -141,13 +141,13 @@ class RequestBody(Body):
         finally:
             lane.pool.hold(-1)
 
-    async def in_thread(self, func: t.Callable[[bytes], None], chunk: bytes) -> None:
+    async def in_thread(self, func: t.Callable[[list[bytes]], None], chunks: list[bytes]) -> None:
         """Call a function that writes to a disk, in the app's budget for files."""
         ctx = _current.app_context()
         if ctx is None:
-            await super().in_thread(func, chunk)
+            await super().in_thread(func, chunks)
         else:
-            await workers.Lane(ctx.app._pool(FILES)).start(func, chunk).outcome()
+            await workers.Lane(ctx.app._pool(FILES)).start(func, chunks).outcome()
 
     def release(self) -> None:
         """Let go of what is held, also in memory: errors that refer to the request may live on."""

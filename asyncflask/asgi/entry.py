@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
-from . import lifespan, mounts, shortcut
+from ..signals import forget_unheard, heard
+from . import lifespan, mounts
 from .bridge import serve_wsgi
 from .http import Exchange, Message, Receive, Send
 from .websocket import SocketExchange
@@ -16,6 +17,8 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     :raises RuntimeError: if the connection is of a kind that is not known.
     """
     kind = scope["type"]
+    if heard:
+        forget_unheard()
     if app._mounts is not None and kind != "lifespan":
         mounted = mounts.serve(app, scope, receive, send)
         if mounted is not None:
@@ -23,9 +26,6 @@ def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> t.Awaitab
     if kind == "http":
         if app._wraps_wsgi:
             return serve_wsgi(app, app, scope, receive, send)
-        found = shortcut.find(app, scope)
-        if found is not None:
-            return shortcut.serve(app, scope, receive, send, found)
         return Exchange(app, scope, receive, send).serve()
     if kind == "lifespan":
         return lifespan.serve(app, scope, receive, send)

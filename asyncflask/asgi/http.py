@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
+from functools import partial
 
 import anyio
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
 
 from .. import _current
-from ..ctx import AppContext
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Way, way_of
 from ..dispatch.returns import Plain
@@ -23,8 +23,7 @@ from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
 from ..workers import Lane, carry_over
-from ..wrappers import Request
-from ..wrappers.scope import notable_headers, refusal
+from ..wrappers.scope import refusal
 from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
     CLOSE,
@@ -36,6 +35,7 @@ from ..wrappers.wire import (
 from .appbody import send_by_app
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
+from .beside import Beside
 from .body import RequestBody, read_for_loop
 from .body import Send as Send
 from .ends import StreamEnd
@@ -44,30 +44,9 @@ from .filebody import BY_PATH, FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
 from .outgoing import Outgoing
+from .served import ServedContext
 
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
-
-
-def open_context(
-    app: t.Any,
-    scope: Message,
-    receive: Receive,
-    entered: Context,
-    notable: dict[bytes, list[bytes]],
-    send: Send | None = None,
-) -> AppContext:
-    """Return the context of a request that is to be handled.
-
-    :param entered: the context variables as the server has set them.
-    :param notable: the headers that decide how it is handled (`notable_headers`).
-    :param send: the connection's ``send``, for what handlers send ahead of the response.
-    """
-    body = RequestBody(notable, receive, entered, send)
-    request: Request = app.request_class.from_scope(scope, body)
-    request.notable, request.json_module = notable, app.json
-    ctx = AppContext(app, request=request)
-    ctx.allows_plain = True
-    return ctx
 
 
 class Exchange:
@@ -99,13 +78,12 @@ class Exchange:
         receive: Receive,
         send: Send,
         entered: Context | None = None,
-        ctx: AppContext | None = None,
+        ctx: ServedContext | None = None,
     ) -> None:
         self.app, self.scope, self._receive, self._send = app, scope, receive, send
         self.entered = copy_context() if entered is None else entered
         if ctx is None:
-            notable = notable_headers(scope["headers"])
-            ctx = open_context(app, scope, receive, self.entered, notable, send)
+            ctx = ServedContext(app, (scope, receive, send, self.entered))
         self.ctx, self.request = ctx, ctx.request
         self.body = t.cast("RequestBody", self.request._body)
         if not self.body.complete:
@@ -197,7 +175,7 @@ class Exchange:
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
         if type(response) is Plain:
-            await self.send_whole(200, [(b"content-type", response.content_type)], response.body)
+            await self.send_whole(200, [response.content_type], response.body)
             return
         if type(response) is Whole:
             await self.send(*response)
@@ -217,7 +195,7 @@ class Exchange:
         try:
             await self.close(response)
         finally:
-            if holds:
+            if holds and teardown.has_end(self.ctx):
                 with anyio.CancelScope(shield=True):
                     await self.run(teardown.finish, error)
 
@@ -288,21 +266,23 @@ class Exchange:
         error: BaseException | None = None
         end = StreamEnd(self.app, endless)
         outgoing = Outgoing(self.entered, self._send, keep_alive)
-        async with anyio.create_task_group() as group:
-            with end:
-                group.start_soon(self.body.arrivals.watch, end.leave)
-                if keep_alive is not None:
-                    group.start_soon(outgoing.beat.run)
-                try:
+        beside: list[t.Any] = [partial(self.body.arrivals.watch, end.leave)]
+        if outgoing.beat is not None:
+            beside.append(outgoing.beat.run)
+        try:
+            with Beside(outgoing.loop, beside, end.leave):
+                with end:
                     try:
-                        await outgoing.send(chunks, end)
-                    finally:  # NOTE: in the scopes that it began in, and has to leave its own in
-                        await close_body(chunks)
-                except Exception as raised:  # NOTE: raised below, so that no group wraps it
-                    error = raised
-            if end.stopped and error is None and not end.gone:
-                await outgoing.finish()
-            group.cancel_scope.cancel()
+                        try:
+                            await outgoing.send(chunks, end)
+                        finally:  # NOTE: in the scopes that it began in, and has to leave
+                            await close_body(chunks)
+                    except Exception as raised:  # NOTE: raised below, where it is known why
+                        error = raised
+                if end.stopped and error is None and not end.gone:
+                    await outgoing.finish()
+        finally:
+            outgoing.end()
         self.gone = end.gone
         left = end.gone or self.body.cut_off
         try:

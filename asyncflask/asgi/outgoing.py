@@ -6,8 +6,7 @@ import math
 import typing as t
 from collections.abc import AsyncIterable
 from contextvars import Context
-
-from anyio.lowlevel import checkpoint
+from time import monotonic
 
 from ..encoders import AsyncEncoded
 from ..keepalive import KeepAlive
@@ -18,9 +17,9 @@ from .body import Send
 from .ends import StreamEnd
 from .isolation import called_in
 
-#: Pieces in a row after which it is seen to that others get their turn, as with a websocket's
-#: messages. PERF: a turn of the loop takes 2.4 us, more than all else that is done for a piece.
-PER_TURN = 16
+#: Pieces in a row after which it is seen to that others get their turn: 0.1 ms of them. PERF: with
+#: 16, a server wrote 100 small pieces in seven calls to the system, with 64 in two.
+PER_TURN = 64
 
 #: Seconds between two pieces after which that is done at once: the second may have been work.
 LONG = 0.005
@@ -42,30 +41,42 @@ class Outgoing:
         self, entered: Context, send: Send, keep_alive: tuple[float, bytes] | None = None
     ) -> None:
         self._entered, self._send = entered, send
-        seconds, chunk = keep_alive or (math.inf, b"")
-        self.beat: KeepAlive[Message] = KeepAlive(send, seconds, _message(chunk))
-        self._call_in_next_turn = Loop().call_in_next_turn
+        self.beat: KeepAlive[Message] | None = None
+        if keep_alive is not None:
+            self.beat = KeepAlive(send, keep_alive[0], _message(keep_alive[1]))
+        self.loop = Loop()
         self._turned = True  # whether others have had their turn since it was last looked at
 
     async def send(self, chunks: AsyncIterable[t.Any], end: StreamEnd) -> None:
-        """Send all of a body, unless something else ends it."""
+        """Send all of a body, unless something else ends it.
+
+        PERF: 0.6 us a piece of bytes, where a function that encodes it and one that notes its time
+        would double that.
+        """
         if end.stopped:
             return
         send, beat, left, now = self._send, self.beat, PER_TURN, -math.inf
+        own = True
         made: t.Callable[[t.Any], bytes] = encode
         if isinstance(chunks, AsyncEncoded):
-            made, chunks = chunks.encode, chunks.items()
+            own, made, chunks = False, chunks.encode, chunks.items()
         async for chunk in chunks:
             if end.gone or end.stopped:
                 return
-            if body := made(chunk):
-                while beat.busy:
-                    await beat.wait()
-                beat.busy = True
-                try:
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-                finally:
-                    before, now = now, beat.done()
+            if body := chunk if own and type(chunk) is bytes else made(chunk):
+                message = {"type": "http.response.body", "body": body, "more_body": True}
+                before = now
+                if beat is None:
+                    await send(message)
+                    now = monotonic()
+                else:
+                    while beat.busy:
+                        await beat.wait()
+                    beat.busy = True
+                    try:
+                        await send(message)
+                    finally:
+                        now = beat.done()
                 if now - before > LONG:
                     left = 1
             left -= 1
@@ -83,18 +94,24 @@ class Outgoing:
         has ready. So the loop says itself that it has turned.
         """
         if not self._turned:
-            await checkpoint()
+            await self.loop.turn()
         self._turned = False
-        self._call_in_next_turn(self._note_turn)
+        self.loop.call_in_next_turn(self._note_turn)
 
     def _note_turn(self) -> None:
         self._turned = True
 
     async def finish(self) -> None:
         """Tell the server that this was all."""
-        while self.beat.busy:
+        while self.beat is not None and self.beat.busy:
             await self.beat.wait()
+        self.end()
         await called_in(self._entered, self._send, _message(b"", more=False))
+
+    def end(self) -> None:
+        """Send nothing more in silence."""
+        if self.beat is not None:
+            self.beat.over = True
 
 
 def _message(body: bytes, more: bool = True) -> Message:

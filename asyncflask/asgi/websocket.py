@@ -24,7 +24,8 @@ from ..dispatch import pipeline
 from ..dispatch.plan import Way, way_of
 from ..wrappers.scope import notable_headers, refusal
 from ..wrappers.websocket import State
-from .http import Exchange, Message, Receive, Send, open_context
+from .http import Exchange, Message, Receive, Send
+from .served import ServedContext
 
 #: What a websocket is closed with when its server ends: the client may come again, after a while
 #: (IANA's register for RFC 6455). uvicorn says the same to those that are left.
@@ -96,8 +97,8 @@ class SocketExchange(Exchange):
         entered, notable = copy_context(), notable_headers(scope["headers"])
         for name in _OF_BODIES:
             notable.pop(name, None)
-        ctx = open_context(app, scope, handshake.receive, entered, notable)
-        ctx.allows_plain, ctx.kind = False, WEBSOCKET
+        ctx = ServedContext(app, (scope, handshake.receive, handshake.send, entered))
+        ctx.notable, ctx.allows_plain, ctx.kind = notable, False, WEBSOCKET
         super().__init__(app, scope, handshake.receive, handshake.send, entered, ctx)
         self._receive_first = receive
         self.websocket = ctx.websocket = app.websocket_class(

@@ -24,6 +24,8 @@ from types import FrameType
 RELOADED = "WERKZEUG_RUN_MAIN"
 #: "true" in a worker process.
 WORKER = "ASYNCFLASK_WORKER"
+#: "true" in the server that a load test has started for itself.
+UNDER_LOAD = "ASYNCFLASK_UNDER_LOAD"
 #: The file descriptor of the listening socket: werkzeug's name again.
 SOCKET = "WERKZEUG_SERVER_FD"
 #: The file descriptor of the child's end of the pair.
@@ -35,7 +37,7 @@ GENERATION = "ASYNCFLASK_GENERATION"
 class Child:
     """A running child process.
 
-    :param kind: `RELOADED` or `WORKER`.
+    :param kind: `RELOADED`, `WORKER` or `UNDER_LOAD`.
     :param generation: how many there were before it.
     :param fd: the file descriptor of the listening socket.
     """
@@ -55,7 +57,10 @@ class Child:
             }
             # The arguments as Python got them: right for scripts, for -m and for console scripts.
             self._process = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]], env=os.environ | environ, close_fds=False
+                [sys.executable, *sys.orig_argv[1:]],
+                env=os.environ | environ,
+                close_fds=False,
+                start_new_session=kind == UNDER_LOAD,  # Ctrl-C ends the test, which ends its server
             )
         self.pid = self._process.pid
 
@@ -94,9 +99,14 @@ def is_reloaded() -> bool:
     return os.environ.get(RELOADED) == "true"
 
 
+def is_under_load() -> bool:
+    """Return whether this process is the server of a load test."""
+    return os.environ.get(UNDER_LOAD) == "true"
+
+
 def is_child() -> bool:
     """Return whether this process is one that serves for a parent."""
-    return is_reloaded() or os.environ.get(WORKER) == "true"
+    return is_reloaded() or is_under_load() or os.environ.get(WORKER) == "true"
 
 
 def is_first() -> bool:

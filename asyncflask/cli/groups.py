@@ -16,6 +16,7 @@ from .._version import __version__
 from ..aliasing import FLASK_VERSION, VARIABLE, install_as_flask, installed
 from .doctor import doctor_command
 from .envfiles import load_dotenv
+from .load import load_command
 from .locate import NoAppException
 from .routes import routes_command
 from .run import run_command
@@ -127,6 +128,8 @@ as_flask_option = click.Option(
     is_flag=True,
 )
 
+BUILT_IN = (run_command, shell_command, routes_command, doctor_command, load_command)
+
 # `asyncflask run --debug` is what everybody types.
 run_command.params.insert(0, debug_option)
 
@@ -134,7 +137,8 @@ run_command.params.insert(0, debug_option)
 class FlaskGroup(AppGroup):
     """A command line for an app: built-in commands, those of plugins and those of the app.
 
-    :param add_default_commands: whether ``run``, ``shell``, ``routes`` and ``doctor`` are there.
+    :param add_default_commands: whether ``run``, ``shell``, ``routes``, ``doctor`` and
+        ``load`` are there.
     :param create_app: a function that returns the app; without it, ``--app`` finds it.
     :param add_version_option: whether ``--version`` is there.
     :param load_dotenv: whether ``.env`` and ``.flaskenv`` are loaded.
@@ -162,7 +166,7 @@ class FlaskGroup(AppGroup):
         self.load_dotenv = load_dotenv
         self.set_debug_flag = set_debug_flag
         if add_default_commands:
-            for command in (run_command, shell_command, routes_command, doctor_command):
+            for command in BUILT_IN:
                 self.add_command(command)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -171,6 +175,9 @@ class FlaskGroup(AppGroup):
         plugin = _plugins(builtin=set(self.commands)).get(name)
         if plugin is not None:
             return _load_plugin(plugin) or own
+        if own is load_command and _has_own(ctx, name):
+            # Flask has no such command, so that apps may have one: to load what they live on.
+            own = None
         return own or self._app_command(ctx, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -230,6 +237,14 @@ class FlaskGroup(AppGroup):
             # app's commands for a help page, the app's context was pushed.
             ctx.close()
             raise
+
+
+def _has_own(ctx: click.Context, name: str) -> bool:
+    """Return whether there is an app with a command of that name; one that is broken has none."""
+    try:
+        return ctx.ensure_object(ScriptInfo).load_app().cli.get_command(ctx, name) is not None
+    except Exception:
+        return False
 
 
 def _complain(message: str) -> None:

@@ -128,6 +128,8 @@ def _run(
         ssl_certfile=certificate,
         ssl_keyfile=key,
         timeout_graceful_shutdown=shutdown_timeout,
+        access_log=not children.is_under_load(),  # thousands of lines that nobody asked for
+        log_level="warning" if children.is_under_load() else None,
         workers=1,  # else uvicorn asks WEB_CONCURRENCY, and cannot with a socket of ours
         # uvicorn buffers a message whole before the app sees it, 16 MiB by default.
         ws_max_size=app.config["WEBSOCKET_MAX_MESSAGE_SIZE"],

@@ -12,7 +12,7 @@ import typing as t
 import weakref
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from uuid import UUID
 
 from werkzeug.http import http_date
@@ -129,6 +129,38 @@ def _at_once(default: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
     return call
 
 
+class _Encoder(json.JSONEncoder):
+    """The standard library's encoder, whose inner one is made once.
+
+    PERF: 0.9 us for a small dict, 1.4 where each call makes its own.
+    """
+
+    @cached_property
+    def _chunks(self) -> t.Callable[[t.Any, int], t.Iterable[str]] | None:
+        """Makes the pieces of a value's text; None where only Python's code can do that.
+
+        It keeps no account of what it is in the middle of: threads would find each other's there.
+        """
+        names: t.Any = json.encoder
+        make = getattr(names, "c_make_encoder", None)
+        if make is None or self.indent is not None:
+            return None
+        quote = names.encode_basestring_ascii if self.ensure_ascii else names.encode_basestring
+        separators = self.key_separator, self.item_separator
+        options = self.sort_keys, self.skipkeys, self.allow_nan
+        made: t.Any = make(None, self.default, quote, None, *separators, *options)
+        return t.cast("t.Callable[[t.Any, int], t.Iterable[str]]", made)
+
+    def encode(self, o: t.Any) -> str:
+        """Return a value's text."""
+        if self._chunks is not None and type(o) is not str:
+            try:
+                return "".join(self._chunks(o, 0))
+            except RecursionError:  # it may be in itself, which the usual way tells
+                pass
+        return super().encode(o)
+
+
 @lru_cache(maxsize=32)
 def _encoder(
     default: t.Callable[[t.Any], t.Any],
@@ -141,13 +173,18 @@ def _encoder(
 
     PERF: `json.dumps` builds one on each call, which is 0.9 of the 2.2 us of a small dict.
     """
-    return json.JSONEncoder(
+    return _Encoder(
         default=_at_once(default) if inspect.iscoroutinefunction(default) else default,
         ensure_ascii=ensure_ascii,
         sort_keys=sort_keys,
         indent=indent,
         separators=separators,
     )
+
+
+#: Reads the value that text begins with.
+#: PERF: 1 us less for a small value than `json.loads`, which first looks for blanks around it.
+_scan: t.Callable[[str, int], tuple[t.Any, int]] = vars(json.JSONDecoder())["scan_once"]
 
 
 def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
@@ -157,6 +194,13 @@ def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
         integer of more digits than `sys.get_int_max_str_digits` allows.
     """
     try:
+        if type(s) is str and not kwargs:
+            try:
+                value, end = _scan(s, 0)
+                if end == len(s):
+                    return value
+            except (StopIteration, ValueError):  # `json.loads` knows what to say
+                pass
         return json.loads(s, **kwargs)
     except RecursionError:
         raise ValueError("The JSON text nests too deeply to be read.") from None
@@ -197,6 +241,8 @@ class DefaultJSONProvider(JSONProvider):
         :param kwargs: arguments of `json.dumps`. They win over `default`, `ensure_ascii` and
             `sort_keys` of the provider.
         """
+        if not kwargs:
+            return self._encoder().encode(obj)
         options = {
             "default": self.default,
             "ensure_ascii": self.ensure_ascii,
@@ -208,6 +254,17 @@ class DefaultJSONProvider(JSONProvider):
         except TypeError:  # further options, or some that cannot be hashed
             return json.dumps(obj, **options)
         return encoder.encode(obj)
+
+    def _encoder(self, *layout: t.Any) -> json.JSONEncoder:
+        """Return the encoder that the provider's own options make.
+
+        :param layout: the indentation and the separators, if not the usual ones.
+        """
+        options = self.default, self.ensure_ascii, self.sort_keys, *layout
+        try:
+            return _encoder(*options)
+        except TypeError:  # they cannot be hashed
+            return _encoder.__wrapped__(*options)
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
         """Return the value that JSON text stands for.
@@ -234,6 +291,13 @@ class DefaultJSONProvider(JSONProvider):
 
     def response_text(self, obj: t.Any) -> str:
         """Return the text that `response` sends for a value."""
-        layout: dict[str, t.Any]
-        layout = {"separators": (",", ":")} if self._is_compact() else {"indent": 2}
+        is_compact = self._is_compact()
+        if type(self).dumps is DefaultJSONProvider.dumps and "dumps" not in self.__dict__:
+            # PERF: what `dumps` would do with these options, without a dict of them: 0.7 us less.
+            encoder = self._encoder(None, _COMPACT) if is_compact else self._encoder(2)
+            return encoder.encode(obj) + "\n"
+        layout: dict[str, t.Any] = {"separators": _COMPACT} if is_compact else {"indent": 2}
         return self.dumps(obj, **layout) + "\n"
+
+
+_COMPACT = (",", ":")

@@ -15,14 +15,13 @@ from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.sansio.http import parse_cookie
-from werkzeug.wrappers import Request as RequestBase
 from werkzeug.wsgi import get_path_info
 
 from .. import _current, json, workers
 from ..app_globals import State
 from ..bodies import CHUNK_BYTES, Body
-from ..debughelpers import attach_enctype_error_multidict
 from ..loops import on_event_loop
+from .form import WithForm
 from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
 from .wire import wire_header
 
@@ -56,23 +55,6 @@ class StreamedBody(io.BufferedReader):
             yield chunk
 
 
-def _limit(name: str, config: str, doc: str) -> t.Any:
-    """Make a limit: the request's own value if set, else the app's config, else the class's."""
-    slot = f"_{name}"
-
-    def get(self: Request) -> t.Any:
-        own = getattr(self, slot)
-        if own is not None:
-            return own
-        ctx = _current.app_context()
-        return getattr(RequestBase, name) if ctx is None else ctx.app.config[config]
-
-    def put(self: Request, value: int | None) -> None:
-        setattr(self, slot, value)
-
-    return property(get, put, doc=doc)
-
-
 async def _no() -> bool:
     return False
 
@@ -98,7 +80,7 @@ class _FromScope:
         return value
 
 
-class Request(RequestBase):
+class Request(WithForm):
     """The request that a view works with, under the name `asyncflask.request`.
 
     Everything about the body is read with plain calls, in sync and async handlers alike:
@@ -116,10 +98,6 @@ class Request(RequestBase):
     #: What matching raised; raised again when the request is dispatched.
     routing_exception: HTTPException | None = None
 
-    _form_is_loaded = False
-    _max_content_length: int | None = None
-    _max_form_memory_size: int | None = None
-    _max_form_parts: int | None = None
     _body: Body | None = None
 
     #: The ASGI scope; None where the request came through a WSGI server or the sync test client.
@@ -316,22 +294,6 @@ class Request(RequestBase):
         """Whether the request says what its body is, so that `form` may parse it."""
         return bool(self.headers.get("Content-Type"))
 
-    max_content_length = _limit(
-        "max_content_length",
-        "MAX_CONTENT_LENGTH",
-        "Bytes that may be read of this request's body; beyond it, 413. Defaults to the config.",
-    )
-    max_form_memory_size = _limit(
-        "max_form_memory_size",
-        "MAX_FORM_MEMORY_SIZE",
-        "Bytes that one field of a multipart form may have; beyond it, 413. Defaults to config.",
-    )
-    max_form_parts = _limit(
-        "max_form_parts",
-        "MAX_FORM_PARTS",
-        "Parts that a multipart form may have; beyond it, 413. Defaults to the config.",
-    )
-
     @property
     def endpoint(self) -> str | None:
         """The endpoint that the URL matched, or None."""
@@ -347,36 +309,6 @@ class Request(RequestBase):
     def blueprints(self) -> list[str]:
         """The names of that blueprint and of those it is nested in, innermost first."""
         return [*_blueprints_of(self.endpoint)]
-
-    #: The files that parsing the form has opened, also where the parsing failed.
-    uploads: list[t.IO[bytes]] | tuple[()] = ()
-
-    def _get_file_stream(self, *args: t.Any, **kwargs: t.Any) -> t.IO[bytes]:
-        stream = super()._get_file_stream(*args, **kwargs)
-        if not self.uploads:
-            self.uploads = []
-        self.uploads.append(stream)
-        return stream
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is anything for `close` to close."""
-        return self._form_is_loaded
-
-    def close(self) -> None:
-        """Close the uploaded files; called when the request's context ends."""
-        super().close()
-        for stream in self.uploads:
-            stream.close()
-
-    def _load_form_data(self) -> None:
-        self._form_is_loaded = True
-        super()._load_form_data()
-        ctx = _current.app_context()
-        if ctx is None or not ctx.app.debug or self.files:
-            return
-        if self.mimetype != "multipart/form-data":
-            attach_enctype_error_multidict(self)
 
     def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
         """Answer 400 to a body that is not JSON, or 415 to one that does not say that it is.

@@ -6,14 +6,25 @@ import re
 import typing as t
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
 
+from werkzeug.datastructures import Headers
+from werkzeug.utils import get_content_type
 from werkzeug.wrappers import Response as ResponseBase
 
 from .. import _current, json, portal
 from ..handover import AsyncBody
 
+_set_data, _status = ResponseBase.set_data, ResponseBase.status
+_clean_status = ResponseBase._clean_status
+
 _COOKIE_BREAK = re.compile(r"[\x00-\x20\x7f;,]")
+
+
+@lru_cache(maxsize=64)  # an app has a few; bounded in case it makes them up
+def _content_type(mimetype: str) -> str:
+    return get_content_type(mimetype, "utf-8")
 
 
 class Response(ResponseBase):
@@ -49,8 +60,43 @@ class Response(ResponseBase):
         if mimetype is None and not headers:
             # PERF: 1 us: werkzeug needs not look for a content type where there is none.
             mimetype = self.default_mimetype
+            if (
+                (type(response) is str or type(response) is bytes)
+                and status is None
+                and content_type is None
+                and mimetype is not None
+                and not direct_passthrough
+                and self._begins_as_any()
+            ):
+                self._begin(response, mimetype)
+                return
         body = t.cast("t.Any", response)  # werkzeug's knows of no async ones
         super().__init__(body, status, headers, mimetype, content_type, direct_passthrough)
+
+    @classmethod
+    def _begins_as_any(cls) -> bool:
+        """Whether nothing of how a response is made was changed, in a subclass or later."""
+        return (
+            cls.default_status == 200
+            and cls.automatically_set_content_length
+            and cls.set_data is _set_data
+            and cls.status is _status
+            and cls._clean_status is _clean_status
+        )
+
+    def _begin(self, body: str | bytes, mimetype: str) -> None:
+        """Do what werkzeug does for text that has no status or headers of its own.
+
+        PERF: 2 us, where it takes 6: it sets header after header, each time looking for another.
+        """
+        data = body.encode() if isinstance(body, str) else body
+        self.headers = Headers()
+        self.headers._list += (
+            ("Content-Type", _content_type(mimetype)),
+            ("Content-Length", str(len(data))),
+        )
+        self._status, self._status_code = "200 OK", 200
+        self.direct_passthrough, self._on_close, self.response = False, [], [data]
 
     #: The ASGI application that sends this response's body, if a view returned one.
     asgi_app: t.Any = None

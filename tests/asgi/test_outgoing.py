@@ -106,9 +106,9 @@ async def test_a_body_that_waits_gives_others_their_turn_itself(
             yield str(number)
 
     monkeypatch.setattr(outgoing, "PER_TURN", 1)
-    monkeypatch.setattr(outgoing, "checkpoint", turn)
     server = Server()
     sent, end = sender(server)
+    sent.loop.turn = turn
     await sent.send(waiting(), end)
     assert turns == []
     await sent.send(numbers(10), end)
@@ -124,8 +124,8 @@ async def test_pieces_that_are_work_give_others_their_turn_one_by_one(
         turns.append("turn")
 
     monkeypatch.setattr(outgoing, "LONG", -1.0)  # every piece takes longer
-    monkeypatch.setattr(outgoing, "checkpoint", turn)
     sent, end = sender(Server())
+    sent.loop.turn = turn
     await sent.send(numbers(5), end)
     assert len(turns) == 4  # before the first there was nothing to see to
 
@@ -184,6 +184,7 @@ async def test_pings_and_pieces_never_meet(waits: bool) -> None:
         while b"ping" not in server.bodies:
             await checkpoint()
 
+    assert sent.beat is not None
     async with anyio.create_task_group() as group:
         group.start_soon(sent.beat.run)
         await sent.send(slow(), end)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from asyncflask.cli import children
-from asyncflask.cli.children import RELOADED, WORKER, Child
+from asyncflask.cli.children import RELOADED, UNDER_LOAD, WORKER, Child
 
 
 @pytest.fixture
@@ -130,3 +130,16 @@ def test_signals_are_handled_in_the_main_thread_only() -> None:
     thread.start()
     thread.join()
     assert got[1] == str(signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(("kind", "is_apart"), [(WORKER, False), (UNDER_LOAD, True)])
+def test_ctrl_c_reaches_workers_but_not_the_server_of_a_load_test(
+    monkeypatch: pytest.MonkeyPatch, kind: str, is_apart: bool
+) -> None:
+    code = "import os, sys\nfrom asyncflask.cli import children as c\nsys.exit(c.is_under_load())"
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-c", code])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made = Child(kind, 1, listening.fileno())
+        assert (os.getpgid(made.pid) != os.getpgrp()) is is_apart
+        assert made._process.wait(20) == (kind == UNDER_LOAD)
+        made.end(0)

@@ -36,6 +36,7 @@ def test_help_lists_the_commands_of_the_app(hello: Path) -> None:
     assert [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()] == [
         "doctor",
         "greet",
+        "load",
         "routes",
         "run",
         "shell",

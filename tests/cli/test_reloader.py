@@ -12,6 +12,8 @@ from asyncflask.cli.reloader import Reloader
 
 from .conftest import HELLO, Start
 
+pytestmark = pytest.mark.time_limit(60)  # servers start anew, some several times
+
 
 @pytest.mark.parametrize(
     ("name", "counts"),

@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import HELLO, Start
 
+pytestmark = pytest.mark.time_limit(60)  # each starts three processes or more, some one by one
+
 RUN = ("-m", "asyncflask", "run", "--port", "0", "--workers", "2")
 WHO = HELLO + "\n\n@app.get('/who')\nasync def who():\n    import os\n    return str(os.getpid())\n"
 

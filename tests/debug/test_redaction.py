@@ -188,7 +188,7 @@ def test_source_keeps_code_and_loses_literals() -> None:
 def test_hostile_text_takes_no_time() -> None:
     import time
 
-    began = time.perf_counter()
+    began = time.process_time()  # of this process alone, whatever else the machine has to do
     for text in (
         "secret" * 400,
         "token='" + "\\" * 2000,
@@ -197,7 +197,7 @@ def test_hostile_text_takes_no_time() -> None:
         "password" + " " * 2400,
     ):
         Redactor(["s" * 12]).text(text)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 SOURCE = """\

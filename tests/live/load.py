@@ -34,10 +34,10 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    async def ask(self, raw: bytes) -> Reply:
+    async def ask(self, raw: bytes, seconds: float = SILENCE) -> Reply:
         """Send a request and read its response: by its length, in chunks, or up to the end."""
         self._writer.write(raw)
-        async with asyncio.timeout(SILENCE):
+        async with asyncio.timeout(seconds):
             head = await self._reader.readuntil(b"\r\n\r\n")
             reply = Reply(int(head[9:12]), head, b"")
             if length := reply.raw_header("content-length"):

@@ -146,9 +146,9 @@ class LiveServer(Site, uvicorn.Server):
         while self.on_loop(lambda: bool(state.connections or state.tasks)):
             assert time.monotonic() < deadline, "the server does not come to rest"
 
-    def work_on(self, requests: int) -> None:
+    def work_on(self, requests: int, seconds: float = PATIENCE) -> None:
         """Wait until so many requests are at work, and each has had its first turn."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while self.on_loop(lambda: len(self.server_state.tasks)) < requests:
             assert time.monotonic() < deadline, "the requests did not come in"
         self.on_loop(int)

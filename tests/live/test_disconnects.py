@@ -253,10 +253,7 @@ def served(
     with serving(make_app(count, file, request.param == "bridged"), *stack) as server:
         for path in ("/sync/upload", "/async/upload"):
             assert server.post(path, BYTES, body=b"x" * 600_000).status == 200
-        gc.collect()
-        gc.freeze()  # what is there already need not be looked through after each test
         yield server, count
-        gc.unfreeze()
 
 
 @pytest.fixture

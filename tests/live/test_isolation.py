@@ -178,7 +178,7 @@ def cookie_of(reply: Reply) -> str:
 
 @stacks
 @pytest.mark.time_limit(60)
-@pytest.mark.loop_limit(1.0)  # 40 threads and the clients share one interpreter with the loop
+@pytest.mark.loop_limit(5.0)  # 40 threads and the clients share one interpreter with the loop
 def test_requests_do_not_mix(live: Live, loop: LoopName, http: HttpName) -> None:
     seen = Seen()
     app = make_app(seen)

@@ -50,8 +50,8 @@ def wait_for(site: Site, **expected: int) -> Metrics:
         assert time.monotonic() < deadline, f"{metrics} and not {expected}"
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if "asyncflask" in thread.name]
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "asyncflask" in thread.name}
 
 
 def check_health(site: Site, held: Held) -> None:
@@ -87,7 +87,7 @@ def test_a_health_view_shows_what_is_held(loop: LoopName, http: HttpName) -> Non
     held = Held(SYNC_WORKERS=2, SYNC_QUEUE_LIMIT=3)
     with serving(held.app, loop, http) as site:
         check_health(site, held)
-    assert threads() == before
+    assert threads() <= before  # idle ones of an earlier test may end
 
 
 def test_a_health_view_shows_what_is_held_on_trio() -> None:
@@ -95,7 +95,7 @@ def test_a_health_view_shows_what_is_held_on_trio() -> None:
     held = Held(SYNC_WORKERS=2, SYNC_QUEUE_LIMIT=3)
     with serving_on_trio(held.app) as site:
         check_health(site, held)
-    assert threads() == before
+    assert threads() <= before  # idle ones of an earlier test may end
 
 
 class Places:

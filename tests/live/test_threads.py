@@ -178,7 +178,7 @@ def query_often(database: Database) -> Iterator[str]:
 
 @stacks
 @pytest.mark.time_limit(60)
-@pytest.mark.loop_limit(1.0)  # 40 threads and the clients share one interpreter with the loop
+@pytest.mark.loop_limit(5.0)  # 40 threads and the clients share one interpreter with the loop
 def test_sqlite_connections_stay_in_their_thread(
     live: Live, loop: LoopName, http: HttpName, tmp_path: Path
 ) -> None:

@@ -241,10 +241,7 @@ def served(socket_stack: Stack, gates: Gates) -> Iterator[tuple[LiveServer, Coun
             with RawSocket(server, f"{kind}/receiving").opened() as client:
                 client.send(closing(1000))
                 assert client.code() == 1000
-        gc.collect()
-        gc.freeze()  # what is there already need not be looked through after each test
         yield server, count
-        gc.unfreeze()
 
 
 @pytest.fixture

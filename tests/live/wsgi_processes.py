@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .server import PATIENCE, Site
+from .wire import request
 
 APP = "tests.live.wsgi_app:app"
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,9 @@ class ServerProcess(Site):
     def answers(self) -> bool:
         """Whether the server answers."""
         try:
-            return self.get("/sync").text == "sync"
+            with self.connect() as connection:  # which a server may take before its app is there
+                connection.send(request("GET", "/sync"))
+                return connection.answer().text == "sync"
         except OSError:
             return False
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import anyio
 import anyio.lowlevel
+import pytest
+import werkzeug
 
 from asyncflask import Flask, Response
 
@@ -76,3 +78,66 @@ def test_hooks_may_read_an_async_body() -> None:
 
     answer = app.test_client().get("/")
     assert (answer.text, answer.headers["X-Count"]) == ("ab", "2")
+
+
+class Status201(Response):
+    default_status = 201
+
+
+class Uncounted(Response):
+    automatically_set_content_length = False
+
+
+class Own(Response):
+    def set_data(self, value: bytes | str) -> None:
+        super().set_data(b"own: " + (value.encode() if isinstance(value, str) else value))
+
+
+class OwnStatus(Response):
+    @property
+    def status(self) -> str:
+        return "299 Own"
+
+    @status.setter
+    def status(self, value: t.Any) -> None:
+        self._status, self._status_code = "299 Own", 299
+
+
+class Text(Response):
+    default_mimetype = "text/plain"
+
+
+class Untyped(Response):
+    default_mimetype = None
+
+
+@pytest.mark.parametrize("kind", [Response, Status201, Uncounted, Own, OwnStatus, Text, Untyped])
+@pytest.mark.parametrize(
+    "body", ["", "text \u20ac", b"bytes", bytearray(b"array"), ["a", "b"], None]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"mimetype": "text/csv"},
+        {"status": 404},
+        {"headers": {"X-A": "b"}},
+        {"status": "200 Yes"},
+    ],
+    ids=str,
+)
+def test_it_is_made_as_werkzeug_makes_it(
+    kind: type[Response], body: t.Any, options: dict[str, t.Any]
+) -> None:
+    made, by_werkzeug = kind(body, **options), kind.__new__(kind)
+    werkzeug.wrappers.Response.__init__(by_werkzeug, body, **options)
+    assert vars(made) == vars(by_werkzeug)
+    assert [*made.headers] == [*by_werkzeug.headers]
+
+
+def test_a_change_to_the_class_counts_for_what_is_made_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Response("x").status_code == 200
+    monkeypatch.setattr(Response, "default_status", 202)
+    assert Response("x").status_code == 202

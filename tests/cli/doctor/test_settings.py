@@ -111,7 +111,11 @@ def test_a_weak_fallback() -> None:
     assert places(check_weak_keys, app) == [("error", "SECRET_KEY_FALLBACKS")]
 
 
-@pytest.mark.parametrize("key", [None, KEY, KEY.encode(), "8a7s6df87a6s8d76"])
+@pytest.mark.parametrize(
+    "key",
+    [None, KEY, KEY.encode(), "8a7s6df87a6s8d76"],
+    ids=["none", "text", "bytes", "short"],  # by chance, each process that runs tests has another
+)
 def test_keys_that_will_do(key: str | bytes | None) -> None:
     assert places(check_weak_keys, make(SECRET_KEY=key)) == []
 

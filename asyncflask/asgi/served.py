@@ -1,0 +1,88 @@
+"""The context of a request that comes over ASGI."""
+
+from __future__ import annotations
+
+import typing as t
+from contextvars import Context
+from functools import cached_property
+
+from ..ctx import AppContext
+from ..wrappers import Request
+from ..wrappers.scope import notable_headers
+from .arrivals import Message, Receive
+from .body import RequestBody, Send
+
+#: A connection: its scope, ``receive`` and ``send``, and the context variables as the server has
+#: set them.
+Connection = tuple[Message, Receive, Send, Context]
+
+#: The rule that a request matches, and its arguments.
+Matched = tuple[t.Any, dict[str, t.Any]]
+
+
+class _Made:
+    """An attribute that is made when it is first asked for.
+
+    PERF: 0.2 us less than `functools.cached_property`, whose lock and ``__dict__`` it does without.
+
+    :param name: its name.
+    :param make: makes its value.
+    """
+
+    def __init__(self, name: str, make: t.Callable[[t.Any], t.Any]) -> None:
+        self._name, self._make = name, make
+
+    def __get__(self, instance: t.Any, owner: type) -> t.Any:
+        if instance is None:
+            return self
+        value = self._make(instance)
+        setattr(instance, self._name, value)
+        return value
+
+
+class ServedContext(AppContext):
+    """A context whose request is made when something asks for it.
+
+    PERF: 0.3 us for a request that nobody looks at; with its request made, 1.5 us.
+
+    :param app: the app.
+    :param connection: where the request comes from.
+    """
+
+    allows_plain = True
+
+    #: What the request matches, if that is known when this is made.
+    found: Matched | None = None
+
+    #: Whether something has asked for the request, or for anything that needs it.
+    is_touched = False
+
+    connection: Connection
+
+    def __init__(self, app: t.Any, connection: Connection) -> None:
+        self.app, self.connection = app, connection
+
+    @cached_property
+    def notable(self) -> dict[bytes, list[bytes]]:
+        """The headers that decide how the request is handled."""
+        return notable_headers(self.connection[0]["headers"])
+
+    def _make_request(self) -> Request:
+        scope, receive, send, entered = self.connection
+        self.is_touched, notable = True, self.notable
+        body = RequestBody(notable, receive, entered, send)
+        request: Request = self.app.request_class.from_scope(scope, body)
+        request.notable, request.json_module = notable, self.app.json
+        if self.found is not None:
+            request.url_rule, request.view_args = self.found
+        return request
+
+    if not t.TYPE_CHECKING:
+        _request = _Made("_request", _make_request)
+
+
+class MatchedContext(ServedContext):
+    """A context whose request has been matched already; made by `shortcut.begin`."""
+
+    matched = True
+    found: Matched

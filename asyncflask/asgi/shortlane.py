@@ -1,0 +1,77 @@
+"""The shortcut of a sync view: the whole request is one hop into a worker thread.
+
+For the same requests as `shortcut`, and as short. What differs is where the view is called; and
+that none of the app's code runs on the loop, where it could set a context variable.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from functools import partial
+
+from .. import _current
+from ..dispatch import pipeline
+from ..drivers import is_awaitable, wait_for
+from ..hops import Hop
+from ..workers import waiting
+from .http import Exchange
+from .served import MatchedContext
+from .shortened import Answer, Known, LongExchange, View, answer_of, raising, same
+
+
+class ViewHop(Hop):
+    """A request's hop: its view, and all that follows in the thread."""
+
+    __slots__ = ("ctx", "view")
+
+    ctx: MatchedContext | None
+    view: View
+
+    def work(self) -> t.Any:
+        """Return what to send if that is all there is to do, else the pipeline's response."""
+        ctx, self.ctx = t.cast("MatchedContext", self.ctx), None  # it knows this lane: no circle
+        args = ctx.found[1]
+        _current.context.set(ctx)
+        try:
+            value = self.view(**args) if args else self.view()
+            answer = answer_of(ctx, value)
+            if answer is not None:
+                return answer
+            if is_awaitable(value):
+                value = ctx.app.async_to_sync(wait_for)(value)
+        except BaseException as error:
+            known: Known = partial(raising, error)
+        else:
+            known = partial(same, value)
+        return LongExchange(ctx, None, known, self).drive(pipeline.complete, known)
+
+
+async def serve(ctx: MatchedContext, view: View) -> None:
+    """Have a thread call the sync view that was found for a request, and send its response."""
+    app, (scope, receive, send, _) = ctx.app, ctx.connection
+    if waiting() is not None:  # a thread waits for this request: it may be the last one
+        await Exchange(app, scope, receive, send).serve()
+        return
+    hop: ViewHop | None = None
+    try:
+        pool = app._pool()
+        pool.admit()
+        hop = ctx._lane = ViewHop(pool)
+        hop.ctx, hop.view = ctx, view
+        pool.submit(hop)
+        if not hop.over:
+            try:
+                await hop.wait()
+            except BaseException:
+                await hop.end_of_cancelled()
+                raise
+        result = hop.known()
+        known: Known | None = None if type(result) is tuple else partial(same, result)
+    except BaseException as error:
+        known = partial(raising, error)
+    if known is None:
+        start, end = t.cast("Answer", result)
+        await send(start)
+        await send(end)
+    else:
+        await LongExchange(ctx, hop, known).serve()

@@ -1,0 +1,122 @@
+"""URL-encoded forms, read as `urllib` and werkzeug read them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncflask import Flask, Request, request
+from asyncflask.wrappers.urlencoded import urlencoded_pairs
+
+FIELDS = [("name", "Ann & Bob"), ("note", "1 + 1 = 2 %"), ("empty", ""), ("städte", "Köln 🎉")]
+
+
+def expected(form: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(form.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
+
+
+def test_fields_of_a_browser() -> None:
+    assert urlencoded_pairs(urlencode(FIELDS).encode()) == FIELDS
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"",
+        b"&&",
+        b"=",
+        b"a",
+        b"a=",
+        b"=a",
+        b"a=1&a=2&&b",
+        b"a=b=c==",
+        b"a=%3D%26%2B%25+x",
+        b"a=%",
+        b"a=%4",
+        b"a=%zz&b=%41",
+        b"a=%C3%BC&b=%c3",
+        b"a=%ff&b=%FE&c=%Ff",
+        b"a=b\r\n",
+        b"a=b%0D%0A&c=%00",
+        b"a=1 \t&b=_=20",
+        b"a= &b=x ",
+        "ü=%C3%BC".encode(),
+        b"a;b=c",
+    ],
+)
+def test_the_same_as_urllib(form: bytes) -> None:
+    assert urlencoded_pairs(form) == expected(form)
+
+
+@given(st.text("ab=&+%;_ 0129cCfFeE\r\nüß", max_size=40))
+def test_the_same_as_urllib_whatever_is_sent(text: str) -> None:
+    assert urlencoded_pairs(text.encode()) == expected(text.encode())
+
+
+@given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=8))
+def test_what_browsers_send_comes_back(fields: list[tuple[str, str]]) -> None:
+    sent = urlencode(fields, errors="surrogatepass").encode()
+    assert urlencoded_pairs(sent) == expected(sent)
+
+
+@pytest.mark.parametrize("form", [b"a=\xff", b"\xc3=1"])
+@pytest.mark.parametrize("looked_first", [False, True])
+async def test_unescaped_bytes_that_are_no_text_are_no_form(
+    form: bytes, looked_first: bool
+) -> None:
+    app = form_app(looked_first)
+    headers = {"content-type": TYPES[0]}
+    answer = await app.async_client().post("/", content=form, headers=headers)
+    assert answer.json() == ["0"]
+
+
+def form_app(looked_first: bool) -> Flask:
+    app = Flask(__name__)
+
+    @app.post("/")
+    async def index() -> list[str]:
+        if looked_first:
+            request.headers  # noqa: B018 - made before the form is
+        return [*request.form.getlist("a"), str(len(request.files))]
+
+    return app
+
+
+TYPES = [
+    "application/x-www-form-urlencoded",
+    "application/x-www-form-urlencoded; charset=utf-8",
+    "Application/X-WWW-Form-URLencoded",
+    "text/plain",
+    "",
+]
+
+
+@pytest.mark.parametrize("content_type", TYPES)
+@pytest.mark.parametrize("looked_first", [False, True])
+async def test_by_its_content_type(content_type: str, looked_first: bool) -> None:
+    app = form_app(looked_first)
+    headers = {"content-type": content_type} if content_type else {}
+    client = app.async_client()
+    answer = await client.post("/", content=b"a=1&a=%32", headers=headers)
+    found = ["1", "2"] if "form" in content_type.lower() else []
+    assert answer.json() == [*found, "0"]
+
+
+async def test_a_request_class_that_says_otherwise() -> None:
+    class Picky(Request):
+        @property
+        def want_form_data_parsed(self) -> bool:
+            return False
+
+    app = Flask(__name__)
+    app.request_class = Picky
+
+    @app.post("/")
+    async def index() -> list[str]:
+        return [*request.form]
+
+    answer = await app.async_client().post("/", data={"a": "1"})
+    assert answer.json() == []
