@@ -300,6 +300,30 @@ async def echoed(app: t.Any, path: str, count: int, text: str = shared.TEXT) -> 
     return back
 
 
+def wsgi_environ(path: str) -> dict[str, t.Any]:
+    """Return the environ of a plain GET, as a WSGI server makes it."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "127.0.0.1:8000",
+        "HTTP_ACCEPT": "*/*",
+        "HTTP_USER_AGENT": "bench",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
 class WSGICaller:
     """Calls a WSGI app. Its requests follow one another.
 
@@ -316,23 +340,8 @@ class WSGICaller:
         """Do nothing, either."""
 
     def environ(self, workload: Workload, cookie: Headers) -> dict[str, t.Any]:
-        """Return the environ of a request, as a WSGI server makes it."""
-        made = {
-            "REQUEST_METHOD": workload.method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": workload.path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": "8000",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
+        """Return the environ of a request."""
+        made = wsgi_environ(workload.path) | {"REQUEST_METHOD": workload.method}
         for name, value in request_headers(workload, cookie):
             key = name.upper().replace("-", "_")
             made[key if key.startswith("CONTENT_") else f"HTTP_{key}"] = value
