@@ -16,8 +16,8 @@ from .body import RequestBody, Send
 #: set them.
 Connection = tuple[Message, Receive, Send, Context]
 
-#: The rule that a request matches, and its arguments.
-Matched = tuple[t.Any, dict[str, t.Any]]
+#: The rule that a request matches, and its arguments; None for none.
+Matched = tuple[t.Any, dict[str, t.Any] | None]
 
 
 class _Made:
@@ -74,7 +74,8 @@ class ServedContext(AppContext):
         request: Request = self.app.request_class.from_scope(scope, body)
         request.notable, request.json_module = notable, self.app.json
         if self.found is not None:
-            request.url_rule, request.view_args = self.found
+            rule, args = self.found
+            request.url_rule, request.view_args = rule, {} if args is None else args
         return request
 
     if not t.TYPE_CHECKING:
