@@ -253,7 +253,7 @@ def _forged(size: int) -> Call:
     return ask(one_view(view), "/x", [(b"cookie", b"session=" + b"a." * size)])
 
 
-@subject("ranges of a file", 250)
+@subject("ranges of a file", 1000)
 def _ranges(size: int) -> Call:
     file = Path(__file__)
     app = Flask(__name__, static_url_path="/static", static_folder=str(file.parent))
