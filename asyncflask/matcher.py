@@ -62,10 +62,8 @@ class Matcher:
         :param method: the HTTP method as it was sent.
         """
         rules = self._static.get(path)
-        if rules is not None:
-            rule = rules.get(method)
-            if rule is not None:
-                return rule, {}
+        if rules is not None and method in rules:
+            return rules[method], {}
         folder, slash, name = path.rpartition("/")
         node = self._folders.get(folder)
         if node is not None and slash and name not in node.literal:
