@@ -10,7 +10,7 @@ JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo browser test nightly scale check lint types layers format upstream conformance \
-	bench bench-check bench-docs bench-beside bench-realtime clean
+	bench bench-check bench-docs bench-beside bench-realtime growth guard clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -79,6 +79,12 @@ bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 s
 
 bench-realtime: $(STAMP)  ## Measure WebSockets and server-sent events beside the peers
 	$(BIN)/python -m benchmarks.realtime $(ARGS)
+
+growth: $(STAMP)  ## Measure how the cost of a request grows, and what an import and an idle worker take
+	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json $(ARGS)
+
+guard: $(STAMP)  ## Fail if a hot path executes 5 % more than benchmarks/guard.json (ARGS=--write accepts)
+	$(BIN)/python -m benchmarks.guard $(ARGS)
 
 clean:  ## Remove the environment and the caches
 	rm -rf $(VENV) .venv-peers* .benchmarks .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

@@ -17,8 +17,8 @@ class Hop(Outcome, Lane):
     """A lane and its first call in one; to be started with `Pool.submit`, once.
 
     It keeps a copy of the context variables that are set where it is made.
-    PERF: 1.5 us less than a `Lane` and a `workers.Job`: one object instead of two, and three calls
-    where they make seven.
+    PERF: with 32 in flight, 17,000 instructions between loop and thread, where a `Lane` and a
+    `workers.Job` in it took 26,000: one object instead of two, and three calls instead of seven.
 
     :param pool: whose threads to use.
     """
@@ -56,9 +56,9 @@ class Hop(Outcome, Lane):
         except BaseException as error:
             self.fail(error)
         if self.held:  # the queue for the next job stands before this outcome is known
-            self._jobs = greenlets.make_queue()
-            self.pool.post(self.settle)
-            self.serve(self._next(self._jobs))
+            jobs = self._jobs = greenlets.make_queue()
+            self.pool.post(self.settle)  # NOTE: from here on, `release` may have let go of it
+            self.serve(self._next(jobs))
             return
         self.context = None
         self.pool.post(self.settle)
