@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from asyncflask import Flask
-from benchmarks import counting, guard, peers
+from benchmarks import counting, guard
 from benchmarks.counting import Counter, Counts
-from benchmarks.hot_paths import HotPath, hot_paths
+from benchmarks.hot_paths import HotPath, hot_paths, plain
 from benchmarks.requests import AnswerError, ask
 
 ROOT = Path(__file__).parent.parent
@@ -245,4 +245,4 @@ def test_what_seems_to_have_grown_is_looked_at_again(monkeypatch: pytest.MonkeyP
 
 async def test_a_wrong_answer_is_not_counted() -> None:
     with pytest.raises(AnswerError, match="404"):
-        await guard.measure({"str": HotPath(ask(peers.asyncflask(), "/nowhere"))})
+        await guard.measure({"str": HotPath(ask(plain(), "/nowhere"))})
