@@ -232,7 +232,7 @@ def _tiny_streamed(size: int) -> Call:
     return ask(one_view(_count_streamed, stream_body=True), "/x", chunks=[b"x"] * size)
 
 
-@subject("session's keys, read and written", 20)
+@subject("session's keys, read and written", 40)
 def _session(size: int) -> Call:
     async def view() -> str:
         session["count"] = session.get("count", 0) + 1
@@ -252,7 +252,7 @@ def _forged(size: int) -> Call:
     return ask(one_view(view), "/x", [(b"cookie", b"session=" + b"a." * size)])
 
 
-@subject("ranges of a file", 100)
+@subject("ranges of a file", 1000)
 def _ranges(size: int) -> Call:
     file = Path(__file__)
     app = Flask(__name__, static_url_path="/static", static_folder=str(file.parent))
@@ -268,7 +268,7 @@ def _path(size: int) -> Call:
 # Responses.
 
 
-@subject("response's size", MEGABYTE)
+@subject("response's size", READ)
 def _text(size: int) -> Call:
     text = "x" * size
 
@@ -290,7 +290,7 @@ def _json(size: int) -> Call:
 
 @subject("response headers", 50)
 def _headers(size: int) -> Call:
-    headers = [(f"X-{number}", "y") for number in range(size)]
+    headers = [(f"X-{number % 50}", "y") for number in range(size)]
 
     async def view() -> Response:
         return Response("x", headers=headers)
