@@ -23,7 +23,6 @@ from asyncflask import (
     websocket,
 )
 
-from . import peers
 from .requests import Call, Header, ask, at_once, multipart, socket, split, urlencoded
 
 #: Bytes that a server puts into one message.
@@ -421,7 +420,8 @@ SUBJECTS["requests at once, sync"] = Subject(
 @subject("headers under WSGI", 200)
 def _wsgi_headers(size: int) -> Call:
     from .requests import wsgi
+    from .wsgi_calling import wsgi_environ
 
     app = one_view(lambda: str(len(request.headers)))
-    environ = peers.wsgi_environ("/x") | {f"HTTP_X_{number}": "y" for number in range(size)}
+    environ = wsgi_environ("/x") | {f"HTTP_X_{number}": "y" for number in range(size)}
     return wsgi(app, lambda: dict(environ))

@@ -16,7 +16,7 @@ from asyncflask import (
     websocket,
 )
 
-from . import peers
+from .apps.asyncflask import add_plain
 from .requests import Call, ask, socket, urlencoded
 
 ROWS = [{"id": number, "name": f"name {number}", "price": number * 1.5} for number in range(50)]
@@ -35,12 +35,28 @@ class HotPath(t.NamedTuple):
     longer: Call | None = None
 
 
+def plain() -> Flask:
+    """Return an app that answers with next to nothing."""
+    app = Flask(__name__)
+    add_plain(app)
+    return app
+
+
+def with_hooks(app: Flask) -> Flask:
+    """Give an app four sync hooks, and return it."""
+    app.before_request(lambda: None)
+    app.after_request(lambda response: response)
+    app.teardown_request(lambda error: None)
+    app.teardown_appcontext(lambda error: None)
+    return app
+
+
 def make_app(static: Path) -> Flask:
     """Return the app that answers them all but those with hooks.
 
     :param static: the folder of its static files.
     """
-    app: Flask = peers.asyncflask()
+    app = plain()
     app.config["SECRET_KEY"] = "guard"
     app.static_folder = str(static)
 
@@ -131,8 +147,8 @@ def hot_paths(static: Path) -> dict[str, HotPath]:
         "<int:id>": HotPath(ask(app, "/user/42")),
         "sync view": HotPath(ask(app, "/sync")),
         "session read and written": HotPath(ask(app, "/session", [session_cookie(app)])),
-        "four async hooks": HotPath(ask(with_async_hooks(peers.asyncflask()), "/str")),
-        "four sync hooks": HotPath(ask(peers.with_hooks(peers.asyncflask()), "/sync")),
+        "four async hooks": HotPath(ask(with_async_hooks(plain()), "/str")),
+        "four sync hooks": HotPath(ask(with_hooks(plain()), "/sync")),
         "template of 50 rows": HotPath(ask(app, "/template")),
         "form of 10 fields": HotPath(ask(app, "/form", headers, chunks=[fields])),
         "static file": HotPath(ask(app, "/static/file.txt")),

@@ -36,16 +36,16 @@ print((time.process_time() - began) * 1e3, len(sys.modules))
 
 UVICORN = ("uvicorn", "--log-level=error", "--factory", "--loop=uvloop", "--http=httptools")
 SERVERS = {
-    "asyncflask": (*UVICORN, "--fd={fd}", "benchmarks.peers:asyncflask"),
+    "asyncflask": (*UVICORN, "--fd={fd}", "benchmarks.idle_apps:asyncflask"),
     "Flask": (
         "gunicorn",
         "--log-level=error",
         "--workers=1",
         "--threads=4",
         "--bind=fd://{fd}",
-        "benchmarks.peers:flask()",
+        "benchmarks.idle_apps:flask()",
     ),
-    "Starlette": (*UVICORN, "--fd={fd}", "benchmarks.peers:starlette"),
+    "Starlette": (*UVICORN, "--fd={fd}", "benchmarks.idle_apps:starlette"),
 }
 
 #: Seconds in which a server must answer.

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from urllib.parse import urlencode
 
-from . import overhead
+from . import calling
 
 Call = Callable[[], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -38,7 +38,7 @@ def ask(
     :param method: another method than GET, or POST where there is a body.
     :param status: the status that it must be answered with.
     """
-    base = overhead.scope(path)
+    base = calling.scope(path)
     base["method"] = method or ("POST" if chunks else "GET")
     base["query_string"] = query
     base["headers"] += headers
@@ -80,7 +80,7 @@ def _sender(got: list[int]) -> Callable[[t.Any], Awaitable[None]]:
 
 def socket(app: t.Any, path: str, messages: Sequence[dict[str, t.Any]]) -> Call:
     """Return a coroutine function that opens a websocket, sends messages and is gone."""
-    base = overhead.scope(path)
+    base = calling.scope(path)
     del base["method"]
     base |= {"type": "websocket", "scheme": "ws", "subprotocols": [], "extensions": {}}
 

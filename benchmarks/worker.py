@@ -24,8 +24,9 @@ import typing as t
 import uvloop
 
 from . import entry
-from .calling import Absent, ASGICaller, Call, Headers, WSGICaller, cost
+from .calling import Absent, ASGICaller, Call, Headers, cost
 from .workloads import BY_NAME, MESSAGES, Workload
+from .wsgi_calling import WSGICaller
 
 Caller = ASGICaller | WSGICaller
 

@@ -28,13 +28,14 @@ from benchmarks import (
     promises,
     report,
 )
-from benchmarks.calling import Absent, Answer, ASGICaller, CallError, WSGICaller
+from benchmarks.calling import Absent, Answer, ASGICaller, CallError
 from benchmarks.frameworks import DEPLOYMENTS, FRAMEWORKS
 from benchmarks.over_servers import prepare
 from benchmarks.rounds import Bound, CellError, measure
 from benchmarks.selection import PARTS, SelectionError, select
 from benchmarks.server import ServerError, serving, uvicorn
 from benchmarks.workloads import ALL, BLOG, BY_NAME, Workload, spec
+from benchmarks.wsgi_calling import WSGICaller
 
 ROOT = Path(__file__).parent.parent
 

@@ -24,6 +24,7 @@ def main() -> Flask:
     app = Flask(__name__, template_folder=shared.TEMPLATES, static_folder=shared.static())
     app.secret_key = shared.SECRET
     add_plain(app)
+    add_session(app)
     add_pages(app)
     add_bodies(app)
     add_streams(app)
@@ -48,6 +49,10 @@ def add_plain(app: Flask) -> None:
     @app.get("/sync")
     def sync() -> str:
         return shared.TEXT
+
+
+def add_session(app: Flask) -> None:
+    """Add what reads and writes the session."""
 
     @app.get("/session")
     async def counter() -> str:
