@@ -34,8 +34,6 @@ class Matcher:
 
     def __init__(self, url_map: Map, websocket: bool = False) -> None:
         self.websocket = websocket
-        #: What others keep of paths without variables, by path and method; gone with the rules.
-        self.plans: dict[tuple[str, str], t.Any] = {}
         self._root = Node()
         with url_map.changing:  # nobody adds a rule meanwhile
             url_map.update()
@@ -46,7 +44,10 @@ class Matcher:
                 except re.error:  # werkzeug raises it for the requests that meet it
                     self._root = Node()
         literal = dict(_literal_paths(self._root))
-        self._static = {path: _rules(node) for path, node in literal.items() if path}
+        #: What paths without variables match, by path and method.
+        self.static: dict[tuple[str, str], tuple[RuleBase, None]] = {}
+        for path, node in literal.items():
+            self.static.update(((path, method), (rule, None)) for method, rule in _rules(node))
         self._folders = {
             path: node for path, node in literal.items() if node.plain and path[-1:] != "/"
         }
@@ -61,9 +62,9 @@ class Matcher:
         :param path: the decoded path, with its leading slash.
         :param method: the HTTP method as it was sent.
         """
-        rules = self._static.get(path)
-        if rules is not None and method in rules:
-            return rules[method], {}
+        static = self.static.get((path, method))
+        if static is not None:
+            return static[0], {}
         folder, slash, name = path.rpartition("/")
         node = self._folders.get(folder)
         if node is not None and slash and name not in node.literal:
@@ -139,10 +140,8 @@ def _literal_paths(root: Node) -> t.Iterator[tuple[str, Node]]:
         todo += [(f"{path}/{segment}", child) for segment, child in node.literal.items()]
 
 
-def _rules(node: Node) -> dict[str, RuleBase]:
-    """Return the rules without arguments that the search would find here first, by method."""
-    return {
-        method: rule
-        for method, (rule, arguments) in node.ends.items()
-        if rule is not None and arguments is nothing
-    }
+def _rules(node: Node) -> t.Iterator[tuple[str, RuleBase]]:
+    """Yield the rules without arguments that the search would find here first, with the method."""
+    for method, (rule, arguments) in node.ends.items():
+        if rule is not None and arguments is nothing:
+            yield method, rule

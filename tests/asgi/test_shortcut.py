@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 import typing as t
 
 import pytest
@@ -19,7 +20,6 @@ from asyncflask import (
     redirect,
     request,
     session,
-    signing,
     stream_with_context,
 )
 from asyncflask.asgi import shortcut
@@ -262,7 +262,7 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
 async def test_every_way_gives_the_same_answer(
     name: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing.time, "time", lambda: 1.6e9)  # the cookies' time is the same
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)  # the cookies' time is the same
     first, *others = [
         await asyncio.create_task(answer(DEEDS[name], way, is_async)) for way in WAYS
     ]  # a task each, as servers have it
