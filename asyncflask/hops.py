@@ -33,7 +33,7 @@ class Hop(Outcome, Lane):
     def __init__(self, pool: Pool) -> None:
         self.pool = pool  # NOTE: all of what `Lane.__init__` sets is set here, without a call
         self.held = self.interrupted = self.abandoned = self._shielded = self.over = False
-        self._jobs = self._cancel = self._pending = None
+        self._jobs = self._cancel = self._pending = self._sent = None
         self._depth = 0
         self.waiter = self.result = self.error = None
         self.context = copy_context()

@@ -11,7 +11,7 @@ from contextvars import Context
 from functools import partial
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .exceptions import LoopCancelled
 
@@ -100,6 +100,8 @@ class Loop:
 
         async def task() -> None:
             try:
+                if not self.is_asyncio:  # whose tasks are not begun either, if cancelled by then
+                    await checkpoint_if_cancelled()
                 result = await func()
             except anyio.get_cancelled_exc_class():
                 done(None, cancelled())

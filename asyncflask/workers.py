@@ -88,7 +88,7 @@ class Call:
         if not self.open:
             return
         self.open = False
-        self.lane._cancel = self.around
+        self.lane._end_wait(self.around, error)
         self.result, self.error = result, error
         self.jobs.put(self)
 
@@ -110,6 +110,7 @@ class Lane:
         "_depth",
         "_jobs",
         "_pending",
+        "_sent",
         "_shielded",
         "abandoned",
         "held",
@@ -126,6 +127,7 @@ class Lane:
         self._depth = 0
         self._cancel: t.Callable[[], t.Any] | None = None
         self._pending: Outcome | Lane | None = None  # whose next wait is interrupted
+        self._sent: tuple[t.Any, Outcome | Lane] | None = None  # what was cancelled, and for whom
         self._shielded = False
 
     def hold(self) -> None:
@@ -263,7 +265,21 @@ class Lane:
         if self._cancel is None or self._cancel is around:
             self._pending = job or self
         elif not self._shielded:
+            self._sent = self._cancel, job or self
             self._cancel()
+
+    def _end_wait(self, around: t.Any, error: BaseException | None) -> None:
+        """Note that a wait has ended, and how; on the loop.
+
+        On trio, what is cancelled goes on to its next checkpoint, and may end without one: then the
+        thread gets what came of it, and its next wait is interrupted instead. (On asyncio it is
+        cancelled where it waits, also if what it waits for has come.)
+        """
+        ended, self._cancel = self._cancel, around
+        if self._sent is not None and ended is not around and self._sent[0] is ended:
+            (_, job), self._sent = self._sent, None
+            if not (self.pool.loop.is_asyncio or isinstance(error, LoopCancelled)):
+                self._pending = job
 
     def resume(self) -> None:
         """Let the next waits be; called in the thread, when the interrupted work is over."""

@@ -418,3 +418,103 @@ async def test_nobody_waits_for_a_thread_that_hangs_when_its_pool_is_closed(
     finally:
         go.set()
         lane.release()
+
+
+# -- interrupts that come when a wait begins or ends ---------------------------------------------
+
+
+class Interrupted:
+    """A lane at work whose waits can be interrupted, and what has happened."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.lane, self.log = Lane(pool), list[str]()
+        self.reached = anyio.Event()
+
+    def wait(self, func: t.Callable[[], t.Awaitable[t.Any]]) -> None:
+        """Have the loop run a coroutine function, and note how it ends; in the thread."""
+        try:
+            self.log.append(self.lane.call_async(func))
+        except LoopCancelled:
+            self.log.append("interrupted")
+
+    async def forever(self) -> str:
+        """Wait until it is cancelled."""
+        self.reached.set()
+        await anyio.sleep_forever()
+        return "not reached"
+
+
+async def at_once() -> str:
+    return "at once"
+
+
+class Early(Lane):
+    """A lane whose first wait is interrupted between its start and its first step."""
+
+    def _spawn(self, *args: t.Any) -> None:
+        super()._spawn(*args)
+        if not self.interrupted:
+            self.interrupt()
+
+
+async def test_what_is_interrupted_before_its_first_step_is_not_begun() -> None:
+    async with pool_of() as pool:
+        case = Interrupted(pool)
+        case.lane = Early(pool)
+
+        def work() -> None:
+            case.wait(at_once)
+            case.wait(at_once)
+
+        with anyio.fail_after(5):
+            await case.lane.run(work)
+        assert case.log == ["interrupted", "at once"]
+
+
+async def test_an_interrupt_is_not_lost_where_what_was_waited_for_has_come() -> None:
+    """On trio the coroutine goes on to its end, and what it has done is not thrown away."""
+    async with pool_of() as pool:
+        case, come = Interrupted(pool), anyio.Event()
+
+        async def wait() -> str:
+            case.reached.set()
+            await come.wait()
+            return "came"
+
+        def work() -> None:
+            case.wait(wait)
+            if case.log == ["came"]:
+                case.wait(case.forever)
+            case.wait(at_once)
+
+        with anyio.fail_after(5):
+            job = case.lane.start(work)
+            await case.reached.wait()
+            come.set()
+            case.lane.interrupt(job)
+            await job.outcome()
+        came = [] if pool.loop.is_asyncio else ["came"]
+        assert case.log == [*came, "interrupted", "at once"]
+
+
+async def test_what_an_interrupted_wait_cleans_up_with_is_not_taken_for_it() -> None:
+    async with pool_of() as pool:
+        case = Interrupted(pool)
+
+        def clean_up() -> None:
+            case.wait(at_once)
+            case.wait(at_once)
+
+        async def wait() -> str:
+            try:
+                return await case.forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await case.lane.run(clean_up)
+
+        with anyio.fail_after(5):
+            job = case.lane.start(case.wait, wait)
+            await case.reached.wait()
+            case.lane.interrupt(job)
+            await job.outcome()
+        assert case.log == ["at once", "at once", "interrupted"]

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from .. import _current
 from ..pipes import Pipe
-from ..workers import Lane
+from ..workers import Lane, waiting
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
 from ..wrappers.wire import CLOSE
 from ..wsgi.bridge import FileWrapper, WSGICall
@@ -82,11 +82,8 @@ class _Bridge:
         if refused is not None:
             raise refused
         await self.body.read_small()
-        pool = self.app._pool()
-        pool.admit()
-        lane = Lane(pool)
-        call = WSGICall(lane, self.wsgi_app, self._environ())
-        job = lane.start(call.run)
+        call = WSGICall(self._open_lane(), self.wsgi_app, self._environ())
+        job = call.start()
         try:
             await call.begun
             if call.body is not None:
@@ -101,6 +98,18 @@ class _Bridge:
                 await job.outcome()
             raise
         await job.outcome()
+
+    def _open_lane(self) -> Lane:
+        """Return where the application runs: in the thread that waits for it, if one does.
+
+        :raises QueueFull: if it needs a thread of its own, and too many wait for one.
+        """
+        lane = waiting()
+        if lane is None:
+            pool = self.app._pool()
+            pool.admit()
+            lane = Lane(pool)
+        return lane
 
     def _environ(self) -> WSGIEnvironment:
         environ = environ_from_scope(self.scope, self.body.reader)

@@ -30,7 +30,7 @@ import werkzeug.wsgi
 
 from ..exceptions import LoopCancelled, PipeClosed
 from ..pipes import Pipe
-from ..workers import Lane
+from ..workers import Job, Lane
 from ..wrappers.wire import wire_header
 
 if t.TYPE_CHECKING:
@@ -120,6 +120,7 @@ class WSGICall:
     abandoned = False
 
     state: State = "unset"
+    _job: Job | None = None
     _bodiless = False
     _left: int | None = None  # bytes that Content-Length promises beyond those given
 
@@ -127,6 +128,11 @@ class WSGICall:
         self.lane, self.app, self.environ = lane, app, environ
         self.begun = lane.pool.loop.waiter()
         self._for_head = environ["REQUEST_METHOD"] == "HEAD"
+
+    def start(self) -> Job:
+        """Have `run` called in the lane's thread; on the loop."""
+        self._job = self.lane.start(self.run)
+        return self._job
 
     def run(self) -> None:
         """Call the application and hand on its response, to the end; in the lane's thread.
@@ -139,10 +145,7 @@ class WSGICall:
                 self._iterate(chunks)
                 self._end()
             finally:
-                self.lane.shield()  # what closes is not interrupted
-                close = getattr(chunks, "close", None)
-                if close is not None:
-                    close()
+                self._close(chunks)
         except PipeClosed:
             pass
         except LoopCancelled:
@@ -158,7 +161,17 @@ class WSGICall:
         self.abandoned = True
         if self.pipe is not None:
             self.pipe.close()
-        self.lane.interrupt()
+        self.lane.interrupt(self._job)  # and not what else the thread may be waiting for
+
+    def _close(self, chunks: t.Iterable[bytes]) -> None:
+        """Close the iterable, uninterrupted."""
+        before = self.lane.shield()
+        try:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self.lane.shield(before)
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /

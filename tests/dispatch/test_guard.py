@@ -16,6 +16,7 @@ from werkzeug.exceptions import ClientDisconnected, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from asyncflask import Flask, Response, got_request_exception, request, streaming_response
+from asyncflask.dispatch import guard
 from asyncflask.exceptions import LoopCancelled, ViewTimeout
 from asyncflask.routing import Rule
 
@@ -265,12 +266,21 @@ async def test_an_error_while_it_is_ended_is_not_hidden(app: Flask, log: Log, pa
     await app._budgets.close()
 
 
-async def test_a_thread_is_waited_for(app: Flask, log: Log) -> None:
+async def test_a_thread_is_waited_for(
+    app: Flask, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It cannot be stopped, and the teardown must not overtake it: the answer is late, and 503."""
+    over, end = threading.Event(), guard._ThreadGuard.end
+
+    def note(self: guard._ThreadGuard, kind: type[Exception]) -> None:
+        end(self, kind)
+        over.set()
+
+    monkeypatch.setattr(guard._ThreadGuard, "end", note)
 
     @app.get("/", timeout=0.02)
     def view() -> str:
-        time.sleep(0.1)
+        assert over.wait(5)
         log.append("returns")
         return "late"
 
