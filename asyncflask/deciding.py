@@ -139,6 +139,11 @@ class Deciding(OverridableSteps):
         return (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
 
     @cached_property
+    def _ways(self) -> dict[t.Any, t.Any]:
+        """Which way requests take, by their handlers (see `dispatch.plan`)."""
+        return {}
+
+    @cached_property
     def _wraps_wsgi(self) -> bool:
         """Whether WSGI middleware was put around the app, or a subclass has its own entry."""
         return not self._is_own("wsgi_app") or type(self)._wsgi_call is not None

@@ -23,6 +23,10 @@ class Way(enum.Enum):
     BOTH = enum.auto()  # the async ones on the loop, the sync ones in the request's lane
 
 
+#: Sets of handlers whose way an app keeps: views, and hooks that may be added in between.
+_MAX_WAYS = 1024
+
+
 def way_of(ctx: AppContext) -> Way:
     """Return which way a request takes; matches its URL, if that is safe on the loop.
 
@@ -36,10 +40,30 @@ def way_of(ctx: AppContext) -> Way:
     ctx.match()
     rule = ctx.request.url_rule
     view = None if rule is None else app.view_functions.get(rule.endpoint)
-    # PERF: each handler is looked at once: 1.5 us with four hooks, where several passes took 5.5.
-    on_loop = {stays_on_loop(func) for func in _hooks(app, ctx.kind, ctx.request.blueprints)}
+    handlers = _hooks(app, ctx.kind, ctx.request.blueprints)
     if view is not None:
-        on_loop.add(stays_on_loop(view))
+        handlers.append(view)
+    return _way(app._ways, tuple(handlers))
+
+
+def _way(known: dict[t.Any, Way], handlers: tuple[t.Any, ...]) -> Way:
+    """Return which way handlers take.
+
+    PERF: 0.3 us where the same ones were looked at before, 1.5 us for a view and four hooks else.
+    """
+    try:
+        return known[handlers]
+    except KeyError:
+        if len(known) >= _MAX_WAYS:
+            known.clear()
+        way = known[handlers] = _found_way(handlers)
+        return way
+    except TypeError:  # one of them cannot be hashed
+        return _found_way(handlers)
+
+
+def _found_way(handlers: tuple[t.Any, ...]) -> Way:
+    on_loop = {stays_on_loop(func) for func in handlers}
     if False not in on_loop:
         return Way.LOOP
     return Way.BOTH if True in on_loop else Way.THREAD
