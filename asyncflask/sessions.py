@@ -253,11 +253,12 @@ class SecureCookieSessionInterface(SessionInterface):
         The secret key signs; cookies signed with one of ``SECRET_KEY_FALLBACKS`` are read too.
         The object is kept and shared: do not change it.
         """
-        if not app.secret_key:
+        key = app.secret_key
+        if not key:
             return None
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
         facts = (
-            (*fallbacks, app.secret_key),  # itsdangerous signs with the last one
+            (*fallbacks, key),  # itsdangerous signs with the last one
             self.salt,
             self.serializer,
             self.key_derivation,

@@ -24,6 +24,7 @@ CLOSE = (b"connection", b"close")
 
 #: Headers that are URLs: they may be relative, or have letters that none may have.
 _LOCATIONS = frozenset({"location", "content-location"})
+_RAW_LOCATIONS = frozenset(name.encode() for name in _LOCATIONS)
 
 #: Letters of values that are likely to be sent again: those of lengths and types, not of cookies.
 _SHORT = 40
@@ -72,16 +73,16 @@ def _complete_headers(response: t.Any) -> RawHeaders | None:
     """Return a response's headers if werkzeug would change nothing in them."""
     if response.status_code in (204, 304):
         return None
-    raw: RawHeaders = []
-    has_length = False
-    for name, value in response.headers:
-        if name.lower() in _LOCATIONS:
-            return None
-        header = (_short_header if len(value) < _SHORT else wire_header)(name, value)
-        raw.append(header)
-        if header[0] == b"content-length":
-            has_length = True
-    return raw if has_length else None
+    try:
+        raw = [
+            (_short_header if len(value) < _SHORT else wire_header)(name, value)
+            for name, value in response.headers
+        ]
+    except ValueError:  # a URL may have letters that are sent otherwise
+        return None
+    known = dict(raw)
+    is_complete = b"content-length" in known and known.keys().isdisjoint(_RAW_LOCATIONS)
+    return raw if is_complete else None
 
 
 def wire_start(response: t.Any, request: t.Any) -> dict[str, t.Any]:
