@@ -6,7 +6,7 @@ import typing as t
 
 
 class Made:
-    """An attribute that is made when it is first asked for, and kept in the object's ``__dict__``.
+    """An attribute that is made when it is first asked for, and kept in the object.
 
     PERF: 0.5 us less than `functools.cached_property` before Python 3.12, which takes a lock.
 
@@ -22,5 +22,6 @@ class Made:
     def __get__(self, instance: t.Any, owner: type) -> t.Any:
         if instance is None:
             return self
-        value = instance.__dict__[self._name] = self._make(instance)
+        value = self._make(instance)
+        setattr(instance, self._name, value)  # NOTE: a look at `__dict__` would have it made
         return value

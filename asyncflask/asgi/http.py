@@ -178,9 +178,10 @@ class Exchange:
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
-        refused = refusal(self.scope, self.request.notable)
-        if refused is not None:
-            self.ctx.matched, self.request.routing_exception = True, refused
+        if not self.ctx.matched:
+            refused = refusal(self.scope, self.request.notable)
+            if refused is not None:
+                self.ctx.matched, self.request.routing_exception = True, refused
         way = way_of(self.ctx)
         if way is not Way.LOOP:
             self.in_thread = way is Way.THREAD

@@ -12,7 +12,6 @@ import typing as t
 from ..connections import Kind
 from ..ctx import AppContext
 from ..drivers import stays_on_loop
-from ..signals import appcontext_pushed, request_started
 
 
 class Way(enum.Enum):
@@ -22,6 +21,10 @@ class Way(enum.Enum):
     THREAD = enum.auto()  # all of them in one thread, in one hop
     BOTH = enum.auto()  # the async ones on the loop, the sync ones in the request's lane
 
+
+#: Stands for all that may have a say in a request which the app does not answer by its own means
+#: alone: it is overridden, mounted on, put behind middleware, or not set up yet.
+NOT_OURS = (True,)
 
 #: Sets of handlers whose way an app keeps: views, and hooks that may be added in between.
 _MAX_WAYS = 1024
@@ -67,20 +70,6 @@ def _found_way(handlers: tuple[t.Any, ...]) -> Way:
     if False not in on_loop:
         return Way.LOOP
     return Way.BOTH if True in on_loop else Way.THREAD
-
-
-def has_only_views(app: t.Any) -> bool:
-    """Whether nobody but its view has a say in a request, up to its response."""
-    return not (
-        app.before_request_funcs
-        or app.after_request_funcs
-        or app.teardown_request_funcs
-        or app.teardown_appcontext_funcs
-        or app.url_value_preprocessors
-        or appcontext_pushed.receivers
-        or request_started.receivers
-        or not app._answers_plainly
-    )
 
 
 def _hooks(app: t.Any, kind: Kind, blueprints: list[str]) -> list[t.Callable[..., t.Any]]:
