@@ -17,7 +17,7 @@ from ..ctx import AppContext
 from ..drivers import Driver, is_async
 from ..sessions import added_headers
 from ..signals import request_finished
-from ..wrappers import Request, Response
+from ..wrappers import Response
 from ..wrappers.wire import wire_header
 
 _TUPLE = (
@@ -46,8 +46,9 @@ def has_session_cookie(ctx: AppContext) -> bool:
     app = ctx.app
     if app._session_is_lazy:
         may: bool = app.session_interface.may_refresh(app, request)
-        return may
-    return request.may_have_cookie(app.config["SESSION_COOKIE_NAME"])
+    else:
+        may = request.may_have_cookie(app.config["SESSION_COOKIE_NAME"])
+    return may
 
 
 def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
