@@ -46,8 +46,9 @@ def has_session_cookie(ctx: AppContext) -> bool:
     app = ctx.app
     if app._session_is_lazy:
         may: bool = app.session_interface.may_refresh(app, request)
-        return may
-    return t.cast("bool", request.may_have_cookie(app.config["SESSION_COOKIE_NAME"]))
+    else:
+        may = request.may_have_cookie(app.config["SESSION_COOKIE_NAME"])
+    return may
 
 
 def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
