@@ -19,7 +19,6 @@ from __future__ import annotations
 import sys
 import typing as t
 from contextvars import Token
-from functools import cached_property
 from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
@@ -35,6 +34,7 @@ from .copying import requested
 from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
 from .sessions import SessionInterface, SessionMixin
+from .unlocked import cached_property
 from .wrappers import Request, Websocket
 
 if t.TYPE_CHECKING:

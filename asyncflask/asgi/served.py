@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context
-from functools import cached_property
 
 from ..ctx import AppContext
+from ..unlocked import cached_property
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers
 from .arrivals import Message, Receive
