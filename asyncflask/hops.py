@@ -56,9 +56,9 @@ class Hop(Outcome, Lane):
         except BaseException as error:
             self.fail(error)
         if self.held:  # the queue for the next job stands before this outcome is known
-            self._jobs = greenlets.make_queue()
-            self.pool.post(self.settle)
-            self.serve(self._next(self._jobs))
+            jobs = self._jobs = greenlets.make_queue()
+            self.pool.post(self.settle)  # and the loop may release the lane at once
+            self.serve(self._next(jobs))
             return
         self.context = None
         self.pool.post(self.settle)
