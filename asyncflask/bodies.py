@@ -18,12 +18,12 @@ import io
 import tempfile
 import typing as t
 from abc import ABC, abstractmethod
-from functools import cached_property
 
 import anyio.to_thread
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .exceptions import BodyTimeout
+from .unlocked import cached_property
 
 #: Bytes of a body that are kept in memory; what is longer goes to a temporary file. Werkzeug's
 #: figure for uploads and Flask's for form fields.

@@ -19,7 +19,6 @@ from __future__ import annotations
 import sys
 import typing as t
 from contextvars import Token
-from functools import cached_property
 from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
@@ -34,8 +33,8 @@ from .copying import copy_current_websocket_context as copy_current_websocket_co
 from .copying import requested
 from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
-from .made import Made
 from .sessions import SessionInterface, SessionMixin
+from .unlocked import cached_property
 from .wrappers import Request, Websocket
 
 if t.TYPE_CHECKING:
@@ -131,7 +130,7 @@ class AppContext:
     def _request(self) -> Request | None:
         return None
 
-    @Made
+    @cached_property
     def g(self) -> _AppCtxGlobals:
         """The namespace that `asyncflask.g` reads; made when it is first asked for."""
         made: _AppCtxGlobals = self.app.app_ctx_globals_class()

@@ -166,8 +166,7 @@ class Lane:
         here = threading.get_ident()
         _lanes[here] = self
         while job is not None:
-            self._do(job)
-            jobs = self._jobs
+            jobs = self._do(job)
             job = None if jobs is None else self._next(jobs)
         del _lanes[here]
 
@@ -192,11 +191,14 @@ class Lane:
         finally:
             self.pool.hold(-1)
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: Job) -> greenlets.Queue[t.Any] | None:
+        """Do a job; return where the next one comes from, if this thread is kept for it."""
         job.run()
         if not self._depth:  # the queue for the next job stands before this outcome is known
             self._jobs = (self._jobs or greenlets.make_queue()) if self.held else None
+        jobs = self._jobs  # once the outcome is known, the lane may be released, and begin anew
         self.pool.post(job.settle)
+        return jobs
 
     def release(self) -> None:
         """Let the thread go; the lane starts anew if it is used again."""

@@ -110,6 +110,52 @@ async def test_it_keeps_its_thread_for_more_if_its_work_says_so() -> None:
             hop.release()
 
 
+@pytest.mark.parametrize("as_hop", [True, False], ids=["hop", "lane"])
+async def test_a_kept_thread_may_be_let_go_before_it_looks_for_more(as_hop: bool) -> None:
+    """The loop may be quicker; and what it then begins anew is another thread's work."""
+    async with pool_of() as pool:
+        lanes, threads = list[workers.Lane](), list[int]()
+        post, ended = pool.post, threading.Event()
+
+        def post_late(callback: t.Callable[[], None]) -> None:
+            """Have the loop do all that it would do, before the thread goes on."""
+            pool.post = post  # type: ignore[method-assign]
+            done = threading.Event()
+
+            async def go_on() -> None:
+                callback()
+                lane = lanes[0]
+                lane.release()
+                lane.held = True
+                threads.append(await lane.run(here))
+                done.set()
+
+            pool.loop.call_soon(lambda: pool.loop.spawn(go_on, contextvars.Context(), ignore))
+            assert done.wait(5)
+            ended.set()
+
+        def work() -> int:
+            pool.post = post_late  # type: ignore[method-assign]
+            t.cast("workers.Lane", workers.current()).hold()
+            return here()
+
+        if as_hop:
+            hop = FuncHop(pool)
+            hop.func = work
+            lanes.append(hop)
+            pool.submit(hop)
+        else:
+            lanes.append(workers.Lane(pool))
+            lanes[0].start(work)
+        assert await anyio.to_thread.run_sync(ended.wait, 5)
+        assert await lanes[0].run(here) == threads[0]  # and not the first one's
+        lanes[0].release()
+
+
+def ignore(result: t.Any, error: BaseException | None) -> None:
+    assert error is None
+
+
 async def test_its_thread_may_wait_for_the_loop_which_may_ask_it_for_more() -> None:
     async with pool_of(1) as pool:
 

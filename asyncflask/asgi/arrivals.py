@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import typing as t
 from collections import deque
-from functools import cached_property
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from ..unlocked import cached_property
 from .isolation import Begun
 
 Message = t.MutableMapping[str, t.Any]

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context
-from functools import cached_property
 
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -26,6 +25,7 @@ from .. import _current, workers
 from ..bodies import TOO_LONG_TO_BUFFER, Body
 from ..budgets import FILES
 from ..loops import Interrupt
+from ..unlocked import cached_property
 from ..wrappers import Request
 from .arrivals import Arrivals, Message, Receive
 from .isolation import Begun, InContext, called_in

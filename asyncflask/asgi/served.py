@@ -6,7 +6,7 @@ import typing as t
 from contextvars import Context
 
 from ..ctx import AppContext
-from ..made import Made
+from ..unlocked import cached_property
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers
 from .arrivals import Message, Receive
@@ -42,7 +42,7 @@ class ServedContext(AppContext):
     def __init__(self, app: t.Any, connection: Connection) -> None:
         self.app, self.connection = app, connection
 
-    @Made
+    @cached_property
     def notable(self) -> dict[bytes, list[bytes]]:
         """The headers that decide how the request is handled."""
         return notable_headers(self.connection[0]["headers"])
@@ -59,7 +59,7 @@ class ServedContext(AppContext):
         return request
 
     if not t.TYPE_CHECKING:
-        _request = Made(_make_request)
+        _request = cached_property(_make_request)
 
 
 class MatchedContext(ServedContext):

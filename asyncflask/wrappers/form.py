@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from functools import cached_property
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.formparser import FormDataParser
@@ -11,6 +10,7 @@ from werkzeug.wrappers import Request as RequestBase
 
 from .. import _current
 from ..debughelpers import attach_enctype_error_multidict
+from ..unlocked import cached_property
 from .urlencoded import urlencoded_pairs
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import typing as t
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import anyio.to_thread
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
@@ -21,6 +21,7 @@ from .. import _current, json, workers
 from ..app_globals import State
 from ..bodies import CHUNK_BYTES, Body
 from ..loops import on_event_loop
+from ..unlocked import cached_property
 from .form import WithForm
 from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
 from .wire import wire_header
