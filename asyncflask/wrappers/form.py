@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request as RequestBase
 from .. import _current
 from ..debughelpers import attach_enctype_error_multidict
 from ..unlocked import cached_property
+from .multipart import FormParser
 from .urlencoded import urlencoded_pairs
 
 
@@ -88,10 +89,26 @@ class WithForm(RequestBase):
 
     def _get_file_stream(self, *args: t.Any, **kwargs: t.Any) -> t.IO[bytes]:
         stream = super()._get_file_stream(*args, **kwargs)
+        self._note_upload(stream)
+        return stream
+
+    def _note_upload(self, stream: t.IO[bytes]) -> None:
         if not self.uploads:
             self.uploads = []
         self.uploads.append(stream)
-        return stream
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Make what parses the form: ours, unless another class than werkzeug's is chosen.
+
+        Files may be regions of the body, unless the request has its own way of making them.
+        """
+        made = super().make_form_data_parser()
+        if type(made) is not FormDataParser:
+            return made
+        parser = FormParser.instead_of(made)
+        if type(self)._get_file_stream is WithForm._get_file_stream:
+            parser.opened = self._note_upload
+        return parser
 
     @property
     def is_open(self) -> bool:
@@ -128,7 +145,10 @@ class WithForm(RequestBase):
         """
         if self.scope is None or "headers" in self.__dict__:
             return False
-        if WithForm not in type(self).__bases__ or self.form_data_parser_class != FormDataParser:
+        if (
+            WithForm not in type(self).__bases__
+            or self.form_data_parser_class is not FormDataParser
+        ):
             return False
         sent = [value for name, value in self.scope["headers"] if name == b"content-type"]
         return sent == [b"application/x-www-form-urlencoded"]
