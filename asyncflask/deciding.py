@@ -13,7 +13,7 @@ from functools import cached_property
 from . import signals
 from .ctx import AppContext
 from .dispatch.steps import OVERRIDABLE, find_overridden
-from .json.provider import DefaultJSONProvider
+from .json.provider import needs_no_response
 from .matcher import Matcher
 from .middleware import Middleware
 from .mounts import Mounts
@@ -124,7 +124,7 @@ class Deciding(OverridableSteps):
             and not self._overridden
             and self._session_is_lazy
             and self.response_class is Response
-            and type(self.json) is DefaultJSONProvider
+            and needs_no_response(self.json)
         )
 
     @cached_property
