@@ -14,7 +14,7 @@ from . import signals
 from .ctx import AppContext
 from .dispatch.plan import NOT_OURS
 from .dispatch.steps import OVERRIDABLE, find_overridden
-from .json.provider import DefaultJSONProvider
+from .json.provider import needs_no_response
 from .matcher import Matcher
 from .middleware import Middleware
 from .mounts import Mounts
@@ -125,7 +125,7 @@ class Deciding(OverridableSteps):
             and not self._overridden
             and self._session_is_lazy
             and self.response_class is Response
-            and type(self.json) is DefaultJSONProvider
+            and needs_no_response(self.json)
         )
 
     @cached_property

@@ -92,7 +92,7 @@ def plain_parts(app: t.Any, value: t.Any) -> tuple[tuple[bytes, bytes], bytes] |
     if kind is str:
         body = value.encode()
     elif kind is dict or kind is list:
-        return _type(app.json.mimetype), app.json.response_text(value).encode()
+        return _type(app.json.mimetype), app.json.response_body(value)
     elif kind is bytes:
         body = value
     else:
@@ -107,13 +107,13 @@ _text_types: dict[str | None, tuple[bytes, bytes]] = {}
 
 def _text_type(mimetype: str | None) -> tuple[bytes, bytes]:
     _text_types.clear()
-    _text_types[mimetype] = made = _type(get_content_type(t.cast("str", mimetype), "utf-8"))
+    _text_types[mimetype] = made = _type(t.cast("str", mimetype))
     return made
 
 
 @lru_cache(maxsize=16)
-def _type(value: str) -> tuple[bytes, bytes]:
-    return b"content-type", value.encode()
+def _type(mimetype: str) -> tuple[bytes, bytes]:
+    return b"content-type", get_content_type(mimetype, "utf-8").encode()
 
 
 async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:

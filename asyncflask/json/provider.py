@@ -285,19 +285,35 @@ class DefaultJSONProvider(JSONProvider):
         :param kwargs: the items of a dict, in place of `args`.
         :raises TypeError: if both kinds are given.
         """
-        text = self.response_text(self._prepare_response_obj(args, kwargs))
-        made: Response = self._app.response_class(text, mimetype=self.mimetype)
+        body = self.response_body(self._prepare_response_obj(args, kwargs))
+        made: Response = self._app.response_class(body, mimetype=self.mimetype)
         return made
 
-    def response_text(self, obj: t.Any) -> str:
-        """Return the text that `response` sends for a value."""
+    def response_body(self, obj: t.Any) -> bytes:
+        """Return what `response` sends for a value.
+
+        A view's dict or list may be sent with it alone, without a response object.
+
+        :param obj: the value.
+        """
         is_compact = self._is_compact()
         if type(self).dumps is DefaultJSONProvider.dumps and "dumps" not in self.__dict__:
             # PERF: what `dumps` would do with these options, without a dict of them: 0.7 us less.
-            encoder = self._encoder(None, _COMPACT) if is_compact else self._encoder(2)
-            return encoder.encode(obj) + "\n"
-        layout: dict[str, t.Any] = {"separators": _COMPACT} if is_compact else {"indent": 2}
-        return self.dumps(obj, **layout) + "\n"
+            encoder = self._encoder(None, COMPACT) if is_compact else self._encoder(2)
+            return (encoder.encode(obj) + "\n").encode()
+        layout: dict[str, t.Any] = {"separators": COMPACT} if is_compact else {"indent": 2}
+        return (self.dumps(obj, **layout) + "\n").encode()
 
 
-_COMPACT = (",", ":")
+def needs_no_response(provider: JSONProvider) -> bool:
+    """Whether a provider's `mimetype` and `response_body` say all that its `response` does."""
+    names = ("response", "_prepare_response_obj")
+    return isinstance(provider, DefaultJSONProvider) and all(
+        getattr(type(provider), name) is getattr(DefaultJSONProvider, name)
+        and name not in vars(provider)
+        for name in names
+    )
+
+
+#: The separators of text without spaces.
+COMPACT = (",", ":")

@@ -174,7 +174,8 @@ class App(URLRegistry, TemplateRegistry, ServingRegistry, ErrorPolicy):
 
         **Never in production.** Change it early: templates, for one, look at it once.
         """
-        return t.cast("bool", self.config["DEBUG"])
+        debug: bool = self.config["DEBUG"]
+        return debug
 
     @debug.setter
     def debug(self, value: bool) -> None:
