@@ -10,7 +10,7 @@ JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo browser test nightly scale check lint types layers format upstream conformance \
-	bench bench-sync bench-beside bench-realtime clean
+	bench bench-check bench-docs bench-beside bench-realtime growth guard clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -65,11 +65,14 @@ upstream: $(STAMP) .upstream/flask-$(FLASK_VERSION)  ## Download Flask's source 
 conformance: $(STAMP)  ## Run upstream suites under Flask and under asyncflask (SUITE=name for one)
 	$(BIN)/python -m tests.conformance $(SUITE)
 
-bench: $(STAMP)  ## Measure the in-process cost of a request beside Starlette and Flask
-	$(BIN)/python -m benchmarks.overhead
+bench: $(STAMP)  ## Measure what a request costs beside all peers (25 minutes; ONLY=str,starlette, QUICK=1)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only '$(ONLY)') $(if $(QUICK),--quick) $(ARGS)
 
-bench-sync: $(STAMP)  ## Measure sync code and the blog, in process and through servers, beside the peers
-	$(BIN)/python -m benchmarks.sync $(ARGS)
+bench-check: $(STAMP)  ## Look at the answers of all peers, in process and under their servers (ONLY=falcon)
+	$(BIN)/python -m benchmarks.check $(ONLY)
+
+bench-docs: $(STAMP)  ## Write the figures of benchmarks/results.json (or FILE) into the documentation
+	$(BIN)/python -m benchmarks.publish $(FILE)
 
 bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 sync requests
 	$(BIN)/python -m benchmarks.beside $(ARGS)
@@ -77,5 +80,11 @@ bench-beside: $(STAMP)  ## Measure how soon an async view answers beside 2,000 s
 bench-realtime: $(STAMP)  ## Measure WebSockets and server-sent events beside the peers
 	$(BIN)/python -m benchmarks.realtime $(ARGS)
 
+growth: $(STAMP)  ## Measure how the cost of a request grows, and what an import and an idle worker take
+	$(BIN)/python -m benchmarks.growth --json benchmarks/growth.json $(ARGS)
+
+guard: $(STAMP)  ## Fail if a hot path executes 5 % more than benchmarks/guard.json (ARGS=--write accepts)
+	$(BIN)/python -m benchmarks.guard $(ARGS)
+
 clean:  ## Remove the environment and the caches
-	rm -rf $(VENV) .venv-peers .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .venv-peers* .benchmarks .upstream .conformance .mypy_cache .ruff_cache .pytest_cache dist

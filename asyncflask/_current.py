@@ -128,6 +128,28 @@ def _request() -> t.Any:
     return ctx._request
 
 
+def _session() -> t.Any:
+    """Return the session of the request that is being handled, marked as accessed.
+
+    :raises RuntimeError: if there is none.
+    """
+    ctx = context.get(None)
+    if ctx is None or ctx._request is None:
+        ctx = require_request_context()
+    return ctx.session
+
+
+def _g() -> t.Any:
+    """Return the namespace of the current app context.
+
+    :raises RuntimeError: if there is none.
+    """
+    ctx = context.get(None)
+    if ctx is None or ctx._shared is not None:
+        ctx = require_app_context()
+    return ctx.g
+
+
 def _attribute(find: t.Callable[[], t.Any], name: str) -> t.Callable[[], t.Any]:
     return lambda: getattr(find(), name)
 
@@ -160,13 +182,16 @@ def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
         def __getitem__(self, key: t.Any) -> t.Any:
             return current()[key]
 
+        def __setitem__(self, key: t.Any, value: t.Any) -> None:
+            current()[key] = value
+
     return LocalProxy(current)
 
 
 app_ctx: t.Any = _proxy(require_app_context)
 current_app: t.Any = _proxy(require_app_context, "app")
-g: t.Any = _proxy(require_app_context, "g")
+g: t.Any = _proxy(_g)
 request_ctx: t.Any = _proxy(require_request_context)
 request: t.Any = _proxy(_request)
-session: t.Any = _proxy(require_request_context, "session")
+session: t.Any = _proxy(_session)
 websocket: t.Any = _proxy(require_websocket_context, "websocket")

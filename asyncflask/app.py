@@ -22,7 +22,7 @@ from . import (
     middleware,
     mounts,
     pools,
-    serving,
+    testing,
     workers,
 )
 from . import typing as ft
@@ -35,7 +35,6 @@ from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
 from .templating import DispatchingJinjaLoader, Environment, update_template_context
-from .testing import AsyncClient, EnvironBuilder, FlaskClient, FlaskCliRunner, StartedApp
 from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
@@ -248,33 +247,35 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         :param options: ``use_reloader``, ``ssl_context``, ``extra_files`` and the other options
             of Flask's development server that have a meaning here.
         """
+        from . import serving  # the development server's, which nobody else starts
+
         serving.run_app(self, host, port, debug, load_dotenv, **options)
 
-    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> FlaskClient:
+    def test_client(self, use_cookies: bool = True, **kwargs: t.Any) -> testing.FlaskClient:
         """Return a synchronous client for tests, which calls the app without a server.
 
         :param use_cookies: keep cookies between its requests.
         :param kwargs: handed to `test_client_class`.
         """
-        kind = self.test_client_class or FlaskClient
+        kind = self.test_client_class or testing.FlaskClient
         client = kind(self, self.response_class, use_cookies=use_cookies, **kwargs)
-        return t.cast("FlaskClient", client)
+        return t.cast("testing.FlaskClient", client)
 
-    def test_cli_runner(self, **kwargs: t.Any) -> FlaskCliRunner:
+    def test_cli_runner(self, **kwargs: t.Any) -> testing.FlaskCliRunner:
         """Return a runner that tests call the app's commands with."""
-        kind = self.test_cli_runner_class or FlaskCliRunner
-        return t.cast("FlaskCliRunner", kind(self, **kwargs))
+        kind = self.test_cli_runner_class or testing.FlaskCliRunner
+        return t.cast("testing.FlaskCliRunner", kind(self, **kwargs))
 
-    def async_client(self, **kwargs: t.Any) -> AsyncClient:
+    def async_client(self, **kwargs: t.Any) -> testing.AsyncClient:
         """Return an `httpx.AsyncClient` that calls the app without a server.
 
         ``async with app.async_client() as client:`` runs the app's lifespan around the block.
 
         :param kwargs: handed to `testing.AsyncClient`.
         """
-        return AsyncClient(self, **kwargs)
+        return testing.AsyncClient(self, **kwargs)
 
-    def test_app(self, **kwargs: t.Any) -> StartedApp:
+    def test_app(self, **kwargs: t.Any) -> testing.StartedApp:
         """Return the app's lifespan as a block, for tests whose clients need the app started.
 
         ``with app.test_app() as started: client = started.test_client()``, or ``async with`` and
@@ -282,7 +283,7 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
 
         :param kwargs: handed to `testing.StartedApp`.
         """
-        return StartedApp(self, **kwargs)
+        return testing.StartedApp(self, **kwargs)
 
     @setupmethod
     def mount(
@@ -359,7 +360,7 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
 
         ``with app.test_request_context("/?page=2"): ...``
         """
-        builder = EnvironBuilder(self, *args, **kwargs)
+        builder = testing.EnvironBuilder(self, *args, **kwargs)
         try:
             return self.request_context(builder.get_environ())
         finally:

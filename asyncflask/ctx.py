@@ -33,6 +33,7 @@ from .copying import copy_current_websocket_context as copy_current_websocket_co
 from .copying import requested
 from .exceptions import NoHost, NoRequest
 from .json.provider import JSONProvider
+from .made import Made
 from .sessions import SessionInterface, SessionMixin
 from .unlocked import cached_property
 from .wrappers import Request, Websocket
@@ -130,7 +131,7 @@ class AppContext:
     def _request(self) -> Request | None:
         return None
 
-    @cached_property
+    @Made
     def g(self) -> _AppCtxGlobals:
         """The namespace that `asyncflask.g` reads; made when it is first asked for."""
         made: _AppCtxGlobals = self.app.app_ctx_globals_class()
@@ -176,7 +177,9 @@ class AppContext:
     @property
     def session(self) -> SessionMixin:
         """The request's session, marked as accessed (so that caches vary by cookie)."""
-        session = self._session
+        session = self._opened_session
+        if session is None:
+            session = self._session
         session.accessed = True
         return session
 

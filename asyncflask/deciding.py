@@ -12,6 +12,7 @@ from functools import cached_property
 
 from . import signals
 from .ctx import AppContext
+from .dispatch.plan import NOT_OURS
 from .dispatch.steps import OVERRIDABLE, find_overridden
 from .json.provider import DefaultJSONProvider
 from .matcher import Matcher
@@ -135,8 +136,13 @@ class Deciding(OverridableSteps):
         """
         entered_here = self._asgi_is_own and self._mounts is None and not self._wraps_wsgi
         if not entered_here or not self._answers_plainly:
-            return (True,)
+            return NOT_OURS
         return (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
+
+    @cached_property
+    def _ways(self) -> dict[t.Any, t.Any]:
+        """Which way requests take, by their handlers (see `dispatch.plan`)."""
+        return {}
 
     @cached_property
     def _wraps_wsgi(self) -> bool:

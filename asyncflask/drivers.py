@@ -42,8 +42,13 @@ class PoolHost(t.Protocol):
 class Driver(t.Protocol):
     """Calls handlers."""
 
-    async def call(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Call a handler of either kind and return its result, awaited if it is awaitable."""
+    def call(
+        self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+    ) -> t.Coroutine[t.Any, t.Any, t.Any]:
+        """Return what, awaited, calls a handler of either kind and awaits its awaitable result.
+
+        To be awaited at once: a handler that is a coroutine function may have been called by then.
+        """
 
     async def call_handling(
         self, error: BaseException, func: t.Callable[..., t.Any], /, *args: t.Any
@@ -174,8 +179,18 @@ class LoopDriver:
                 ctx._lane = self.lane
         return self.lane
 
-    async def call(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Await `func`, or have the lane call it."""
+    def call(
+        self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any
+    ) -> t.Coroutine[t.Any, t.Any, t.Any]:
+        """Return the coroutine of `func`, or one that has the lane call it.
+
+        PERF: 0.4 us a handler, as no coroutine of our own is around an ``async def`` one.
+        """
+        if type(func) is types.FunctionType and func.__code__.co_flags & _COROUTINE:
+            return t.cast("t.Coroutine[t.Any, t.Any, t.Any]", func(*args, **kwargs))
+        return self._call(func, *args, **kwargs)
+
+    async def _call(self, func: t.Callable[..., t.Any], /, *args: t.Any, **kwargs: t.Any) -> t.Any:
         if stays_on_loop(func):
             result = func(*args, **kwargs)
             if type(result) is types.CoroutineType:

@@ -57,7 +57,7 @@ class Hop(Outcome, Lane):
             self.fail(error)
         if self.held:  # the queue for the next job stands before this outcome is known
             jobs = self._jobs = greenlets.make_queue()
-            self.pool.post(self.settle)  # and the loop may release the lane at once
+            self.pool.post(self.settle)  # NOTE: from here on, `release` may have let go of it
             self.serve(self._next(jobs))
             return
         self.context = None

@@ -43,26 +43,42 @@ class Matcher:
                     self._root = compile_tree(url_map, websocket)
                 except re.error:  # werkzeug raises it for the requests that meet it
                     self._root = Node()
-        self._static = dict(_static_paths(self._root))
+        literal = dict(_literal_paths(self._root))
+        #: What paths without variables match, by path and method.
+        self.static: dict[tuple[str, str], tuple[RuleBase, None]] = {}
+        for path, node in literal.items():
+            self.static.update(((path, method), (rule, None)) for method, rule in _rules(node))
+        self._folders = {
+            path: node for path, node in literal.items() if node.plain and path[-1:] != "/"
+        }
 
     def find(self, path: str, method: str) -> tuple[RuleBase, dict[str, t.Any]] | None:
         """Return the rule for a path and its arguments, or None where werkzeug must be asked.
 
         However many rules there are, it takes as long as the path has segments.
-        PERF: one call for a static path, two where variables are whole segments.
+        PERF: one call for a static path, two where variables are whole segments. A variable that is
+        the last segment behind others that are none takes half of what the walk would.
 
         :param path: the decoded path, with its leading slash.
         :param method: the HTTP method as it was sent.
         """
-        rules = self._static.get(path)
-        if rules is not None:
-            rule = rules.get(method)
-            if rule is not None:
-                return rule, {}
+        static = self.static.get((path, method))
+        if static is not None:
+            return static[0], {}
+        folder, slash, name = path.rpartition("/")
+        node = self._folders.get(folder)
+        if node is not None and slash and name not in node.literal:
+            for fits, after in node.plain:
+                if fits(name):
+                    end = after.ends.get(method)
+                    if end is None:
+                        break
+                    return _matched(end, (name,))
         if "//" in path or path[:1] != "/":
             return None
         # The first thing that the search would try is right for nearly every path.
-        end, values, node = None, [], self._root
+        end, node = None, self._root
+        values: list[str] = []
         segments = path[1:].split("/")
         for segment in segments:
             child = node.literal.get(segment)
@@ -80,11 +96,16 @@ class Matcher:
         if end is None:
             values = []
             end = _search(self._root, segments, 0, method, values) or ASK
-        rule, arguments = end
-        try:
-            return None if rule is None else (rule, arguments(values))
-        except ValueError:  # the converter refuses the text, and nothing matches
-            return None
+        return _matched(end, values)
+
+
+def _matched(end: End, texts: t.Sequence[str]) -> tuple[RuleBase, dict[str, t.Any]] | None:
+    """Return the rule and its arguments, if they can be made of these texts."""
+    rule, arguments = end
+    try:
+        return None if rule is None else (rule, arguments(texts))
+    except ValueError:  # the converter refuses the text, and nothing matches
+        return None
 
 
 def _search(node: Node, segments: list[str], at: int, method: str, values: list[str]) -> End | None:
@@ -109,16 +130,18 @@ def _search(node: Node, segments: list[str], at: int, method: str, values: list[
     return None
 
 
-def _static_paths(root: Node) -> t.Iterator[tuple[str, dict[str, RuleBase]]]:
-    """Yield the paths without variables, each with the rules that the search would find first."""
+def _literal_paths(root: Node) -> t.Iterator[tuple[str, Node]]:
+    """Yield the paths that no variable is part of, and where they lead."""
     todo = [("", root)]
     while todo:
         path, node = todo.pop()
-        rules = {
-            method: rule
-            for method, (rule, arguments) in node.ends.items()
-            if rule is not None and arguments is nothing
-        }
-        if rules and path and "//" not in path:
-            yield path, rules
+        if "//" not in path:
+            yield path, node
         todo += [(f"{path}/{segment}", child) for segment, child in node.literal.items()]
+
+
+def _rules(node: Node) -> t.Iterator[tuple[str, RuleBase]]:
+    """Yield the rules without arguments that the search would find here first, with the method."""
+    for method, (rule, arguments) in node.ends.items():
+        if rule is not None and arguments is nothing:
+            yield method, rule

@@ -57,24 +57,40 @@ def add_like_before(
 ) -> bool:
     """Set a cookie that differs from one set before in no more than its value.
 
-    PERF: 1.5 us where the attributes were seen before; to write them all anew takes 9.
-
     :param attributes: the values of `ATTRIBUTES`.
     :return: whether it is set: False if there is more to it, so that `Response.set_cookie` must.
     :raises ValueError: as `Response.set_cookie` does.
     """
-    if type(response).set_cookie is not Response.set_cookie or not _UNQUOTED.fullmatch(value):
+    if type(response).set_cookie is not Response.set_cookie:
         return False
-    if expires is not None:
-        if type(expires) is not datetime or expires.tzinfo is not UTC:
-            return False
-        expires = int(expires.timestamp() // 1)
-    before, behind = _around(name, expires, *attributes)
-    header, limit = before + value + behind, response.max_cookie_size
-    if limit and len(header) > limit:  # werkzeug has a warning for that
+    header = written_like_before(name, value, expires, attributes, response.max_cookie_size)
+    if header is None:
         return False
     response.headers.add("Set-Cookie", header)
     return True
+
+
+def written_like_before(
+    name: str, value: str, expires: t.Any, attributes: tuple[t.Any, ...], limit: int
+) -> str | None:
+    """Return the header of a cookie that differs from one set before in no more than its value.
+
+    PERF: 1.5 us where the attributes were seen before; to write them all anew takes 9.
+
+    :param attributes: the values of `ATTRIBUTES`.
+    :param limit: letters beyond which there is more to it; 0 for none.
+    :return: None if there is more to it.
+    :raises ValueError: as `Response.set_cookie` does.
+    """
+    if not _UNQUOTED.fullmatch(value):
+        return None
+    if expires is not None:
+        if type(expires) is not datetime or expires.tzinfo is not UTC:
+            return None
+        expires = int(expires.timestamp() // 1)
+    before, behind = _around(name, expires, *attributes)
+    header = before + value + behind
+    return None if limit and len(header) > limit else header  # werkzeug has a warning for that
 
 
 @lru_cache(maxsize=32, typed=True)  # bounded: with a date there is another one each second

@@ -39,6 +39,8 @@ class Rule(RuleBase):
             )
         self.stream_body = stream_body
         self.cancel_on_disconnect, self.timeout = cancel_on_disconnect, timeout
+        #: The view that the shortcut knows for this rule, and what serves its requests there.
+        self.shortcut: tuple[t.Any, t.Any] = (None, None)
         #: Whether something may end the view's work before its time.
         self.is_guarded = cancel_on_disconnect or timeout is not None
 

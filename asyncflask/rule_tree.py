@@ -25,7 +25,7 @@ from werkzeug.routing.converters import NumberConverter
 from werkzeug.routing.matcher import State
 from werkzeug.routing.rules import RulePart
 
-from .routing import Map
+from .routing import Map, Rule
 
 #: Makes the arguments of the texts that a path has for a rule's variables.
 Arguments = t.Callable[[t.Sequence[str]], dict[str, t.Any]]
@@ -252,8 +252,10 @@ def _redirected(url_map: Map) -> set[int]:
 
 def _end(rule: RuleBase) -> End:
     """Return what a path means that ends where a rule does."""
+    if not isinstance(rule, Rule) or rule.alias or rule.redirect_to is not None:
+        return ASK  # of another class, it may do anything
     arguments = _arguments(rule)
-    if arguments is None or rule.alias or rule.redirect_to is not None:
+    if arguments is None:
         return ASK
     return rule, arguments
 

@@ -17,7 +17,7 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
 from .json.tag import TaggedJSONSerializer
-from .one_cookie import ATTRIBUTES, add_like_before, sent_cookie
+from .one_cookie import ATTRIBUTES, add_like_before, sent_cookie, written_like_before
 from .sansio.app import App
 from .signing import kept_serializer, make_serializer, plain_payload
 from .wrappers import Request, Response
@@ -253,11 +253,12 @@ class SecureCookieSessionInterface(SessionInterface):
         The secret key signs; cookies signed with one of ``SECRET_KEY_FALLBACKS`` are read too.
         The object is kept and shared: do not change it.
         """
-        if not app.secret_key:
+        key = app.secret_key
+        if not key:
             return None
         fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
         facts = (
-            (*fallbacks, app.secret_key),  # itsdangerous signs with the last one
+            (*fallbacks, key),  # itsdangerous signs with the last one
             self.salt,
             self.serializer,
             self.key_derivation,
@@ -306,16 +307,46 @@ class SecureCookieSessionInterface(SessionInterface):
         if accessed:
             _vary_by_cookie(response)
         try:
-            if self._send_cookie(app, session, response) and not accessed:
-                _vary_by_cookie(response)
+            cookie = self._cookie(app, session)
         finally:
             session.accessed = accessed  # what this method reads is no access by the app
+        if cookie is None:
+            return
+        name, value, expires, attributes = cookie
+        if value is None:
+            response.delete_cookie(name, **_named(attributes))
+        elif not add_like_before(response, name, value, expires, attributes):
+            response.set_cookie(name, value, expires=expires, **_named(attributes))
+        if not accessed:
+            _vary_by_cookie(response)
 
-    def _send_cookie(self, app: App, session: SessionMixin, response: Response) -> bool:
-        """Set or delete the cookie, if the session asks for it; return whether it did."""
+    def _added_headers(self, app: App, session: SessionMixin) -> list[tuple[str, str]] | None:
+        """Return the headers that `save_session` adds to a response that has neither of them.
+
+        :returns: None if there is more to it.
+        """
+        accessed = session.accessed
+        try:
+            cookie = self._cookie(app, session)
+        finally:
+            session.accessed = accessed
+        if cookie is None:
+            return [_VARY] if accessed else []
+        name, value, expires, attributes = cookie
+        if value is None:
+            return None
+        limit = app.config["MAX_COOKIE_SIZE"]
+        header = written_like_before(name, value, expires, attributes, limit)
+        if header is None:
+            return None
+        added = ("Set-Cookie", header)
+        return [_VARY, added] if accessed else [added, _VARY]
+
+    def _cookie(self, app: App, session: SessionMixin) -> _Cookie | None:
+        """Return the cookie to set or delete, if the session asks for it."""
         emptied = not session
         if not (session.modified if emptied else self.should_set_cookie(app, session)):
-            return False
+            return None
         name = self.get_cookie_name(app)
         attributes = (
             self.get_cookie_domain(app),
@@ -326,15 +357,40 @@ class SecureCookieSessionInterface(SessionInterface):
             self.get_cookie_partitioned(app),
         )
         if emptied:
-            response.delete_cookie(name, **_named(attributes))
-            return True
+            return name, None, None, attributes
         signer: t.Any = self.get_signing_serializer(app)
         # PERF: 1 us: the class's own methods, which `dict` would call, note that they were called.
         plain: t.Any = dict.copy if type(session) is SecureCookieSession else dict
-        value, expires = signer.dumps(plain(session)), self.get_expiration_time(app, session)
-        if not add_like_before(response, name, value, expires, attributes):
-            response.set_cookie(name, value, expires=expires, **_named(attributes))
-        return True
+        return (
+            name,
+            signer.dumps(plain(session)),
+            self.get_expiration_time(app, session),
+            attributes,
+        )
+
+
+#: A cookie's name, its value or None to delete it, when it ends, and the values of `ATTRIBUTES`.
+_Cookie = tuple[str, str | None, datetime | None, tuple[t.Any, ...]]
+
+_VARY = ("Vary", "Cookie")
+
+_save_session = SecureCookieSessionInterface.save_session
+
+
+def added_headers(app: t.Any, session: SessionMixin) -> list[tuple[str, str]] | None:
+    """Return the headers that saving a session adds to a response that has none of their kind.
+
+    PERF: a response object for them, and what it takes to send it, cost 10 us.
+
+    :returns: None if it is for the app's session interface to say.
+    """
+    interface: t.Any = app.session_interface
+    if getattr(interface.save_session, "__func__", None) is not _save_session:
+        return None
+    if interface.is_null_session(session):
+        return []
+    added: list[tuple[str, str]] | None = interface._added_headers(app, session)
+    return added
 
 
 def _named(attributes: tuple[t.Any, ...]) -> dict[str, t.Any]:

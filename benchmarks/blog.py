@@ -1,7 +1,7 @@
-"""The index page of the example blog: ours under uvicorn, and Flask's under each gunicorn worker.
+"""The example blog, ours and Flask's, with one database for both.
 
 Both run the example's files: ours as they are, Flask's with ``flask`` for ``asyncflask`` in their
-imports. Both read the same SQLite file, and must answer with the same page, byte for byte.
+imports.
 """
 
 from __future__ import annotations
@@ -10,44 +10,18 @@ import re
 import runpy
 import shutil
 import sqlite3
-import sys
 import tempfile
 import typing as t
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import environment
-from .rounds import Bound, Cell, Cells
-from .server import Server, ServerError, serving, uvicorn
+from .workloads import BLOGS
 
-TITLE = "blog"
 EXAMPLE = environment.HOME / "examples/blog/blog"
-WORK = "index page"
-OURS = "asyncflask on uvicorn"
-CONNECTIONS = 32
-
-#: Each way that gunicorn has to run a WSGI app in one process; the best counts.
-WORKERS = {
-    "Flask on gunicorn sync": ["--worker-class=sync"],
-    "Flask on gunicorn gthread, 1 thread": ["--worker-class=gthread", "--threads=1"],
-    "Flask on gunicorn gthread, 4 threads": ["--worker-class=gthread", "--threads=4"],
-    "Flask on gunicorn gthread, 32 threads": ["--worker-class=gthread", "--threads=32"],
-    "Flask on gunicorn gevent": ["--worker-class=gevent"],
-}
-GUNICORN = (
-    *("-m", "gunicorn", "--bind=127.0.0.1:{port}", "--workers=1"),
-    *("--log-level=warning", "--no-control-socket"),
-)
-
 IMPORT = re.compile(r"^(from|import) asyncflask\b", re.MULTILINE)
 AUTHORS, POSTS = 20, 200
-
-
-def bounds() -> list[Bound]:
-    """Return what must hold."""
-    theirs = [(WORK, name) for name in WORKERS]
-    return [Bound("server CPU of the blog: asyncflask / best Flask", (WORK, OURS), theirs, 1 / 3)]
 
 
 def write_posts(file: Path) -> None:
@@ -81,39 +55,10 @@ def install(folder: Path, database: Path, imported: str) -> Path:
     return folder
 
 
-def cell(server: Server, page: bytes, seconds: float) -> Cell:
-    """Return what measures the index page of a server.
-
-    :param page: what it has to be.
-    :raises ServerError: if it is another.
-    """
-    if server.get("/") != page:
-        raise ServerError(f"{server.name} answers with another index page")
-    return lambda: server.cost("/", page, seconds, CONNECTIONS)
-
-
 @contextmanager
-def cells(seconds: float) -> t.Iterator[Cells]:
-    """Give what is to be measured, with the servers running.
-
-    :param seconds: for each.
-    :raises ServerError: if a server does not start, or answers wrongly.
-    """
-    python = environment.peers_python()
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+def installed() -> t.Iterator[dict[str, Path]]:
+    """Give the folder in which each framework finds its ``blog``, for the time of a block."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
         write_posts(home / "blog.sqlite")
-        ours = install(home / "ours", home / "blog.sqlite", "asyncflask")
-        theirs = install(home / "theirs", home / "blog.sqlite", "flask")
-        server = stack.enter_context(
-            serving(OURS, sys.executable, *uvicorn("blog:create_app"), folder=ours)
-        )
-        page = server.get("/")
-        if f"({POSTS - 1})</a>".encode() not in page:
-            raise ServerError(f"{OURS} does not show the newest post: {page[:500]!r}")
-        found = {(WORK, OURS): cell(server, page, seconds)}
-        for name, worker in WORKERS.items():
-            command = (*GUNICORN, *worker, "blog:create_app()")
-            server = stack.enter_context(serving(name, python, *command, folder=theirs))
-            found[WORK, name] = cell(server, page, seconds)
-        yield found
+        yield {name: install(home / name, home / "blog.sqlite", name) for name in BLOGS}

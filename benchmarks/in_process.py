@@ -1,90 +1,150 @@
-"""Sync views called in process, as a server would call them: no network, no parsing.
+"""Every framework called in process, each by a worker of its own, in turns.
 
-Everything runs on one core and what is counted is the processor time of all threads. On an idle
-machine that is the time that passes; on a busy one it does not count what others take.
+All workers for an app are there at the same time, on one core, and one of them works: so a slow
+moment of the machine hits all of them. What is counted is the processor time of all threads of the
+worker.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
+import json
+import os
+import select
+import subprocess
 import typing as t
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
-import uvloop
+from . import cpu, environment
+from .frameworks import Framework
+from .rounds import Cell, CellError, Found, Key, measure, say
+from .selection import IN_PROCESS, Selection
+from .server import QUIET
+from .workloads import Workload, spec
 
-from . import cpu, overhead, peers
-from .rounds import Bound, Cell, Cells, Key
-
-TITLE = "in process"
-BARE, OURS, STARLETTE, FLASK = "bare ASGI", "asyncflask", "Starlette", "Flask (WSGI)"
-
-#: How many requests are under way at once, and how that is called. Flask's follow one another.
-AT_ONCE = {1: "one at a time", 32: "32 in flight"}
-
-ASYNC, SYNC = "async view", "sync view"
-HOOKS, PROXY = "sync view, 4 hooks", "sync view, ProxyFix"
-
-
-def bounds() -> list[Bound]:
-    """Return what must hold."""
-    limits = {1: 0.3, 32: 0.15}
-    return [
-        Bound(
-            f"sync view, {how}: asyncflask / Starlette",
-            (f"{SYNC}, {how}", OURS),
-            [(f"{SYNC}, {how}", STARLETTE)],
-            limits[count],
-        )
-        for count, how in AT_ONCE.items()
-    ]
+#: Seconds without an answer after which a worker counts as stuck. To make an app with thousands of
+#: routes takes some frameworks as long.
+PATIENCE = 180.0
 
 
-def asgi_apps() -> dict[tuple[str, str], tuple[t.Any, str]]:
-    """Return what is called over ASGI: work and framework, app and path."""
-    plain, starlette = peers.asyncflask(), peers.starlette()
-    return {
-        (ASYNC, BARE): (peers.bare(), "/str"),  # the limit: what the calling itself takes
-        (ASYNC, OURS): (plain, "/str"),
-        (ASYNC, STARLETTE): (starlette, "/str"),
-        (SYNC, OURS): (plain, "/sync"),
-        (SYNC, STARLETTE): (starlette, "/sync"),
-        (HOOKS, OURS): (peers.with_hooks(peers.asyncflask()), "/sync"),
-        (PROXY, OURS): (peers.behind_proxy(peers.asyncflask()), "/sync"),
-    }
+class Child:
+    """A worker.
 
+    :param framework: which it calls.
+    :param process: its process.
+    """
 
-def wsgi_apps() -> dict[tuple[str, str], t.Any]:
-    """Return what is called over WSGI."""
-    return {
-        (SYNC, FLASK): peers.flask(),
-        (HOOKS, FLASK): peers.with_hooks(peers.flask()),
-        (PROXY, FLASK): peers.behind_proxy(peers.flask()),
-    }
+    def __init__(self, framework: Framework, process: subprocess.Popen[bytes]) -> None:
+        self._framework, self._process = framework, process
 
+    def ask(self, workload: Workload, **more: float) -> dict[str, t.Any]:
+        """Give a command and return the answer.
 
-def cell(runner: asyncio.Runner, call: overhead.Call, count: int, seconds: float) -> Cell:
-    """Return what measures a call that makes `count` requests."""
-    return lambda: runner.run(overhead.cost(call, seconds, count, time.process_time))
+        :raises CellError: if there is none, or it tells of an error.
+        """
+        name = self._framework.name
+        command = {"app": spec(workload, name), "workload": workload.name, **more}
+        told, heard = self._process.stdin, self._process.stdout
+        assert told is not None
+        assert heard is not None
+        try:
+            told.write(json.dumps(command | {"wsgi": self._framework.wsgi}).encode() + b"\n")
+        except (OSError, ValueError) as error:
+            raise CellError("the worker has ended") from error
+        if not select.select([heard], [], [], PATIENCE)[0]:
+            self._process.kill()
+            raise CellError(f"no answer for {PATIENCE:.0f} s")
+        answer: dict[str, t.Any] = json.loads(heard.readline() or b'{"error": "it has ended"}')
+        if "error" in answer:
+            raise CellError(answer["error"])
+        return answer
+
+    def can(self, workload: Workload) -> bool:
+        """Return whether the framework can do it, and does it right.
+
+        :raises CellError: if it does it wrong.
+        """
+        return "absent" not in self.ask(workload)
+
+    def cost(self, workload: Workload, seconds: float) -> float:
+        """Return the microseconds of processor time that a request costs.
+
+        :raises CellError: if it cannot be measured.
+        """
+        return t.cast("float", self.ask(workload, seconds=seconds)["cost"])
+
+    def cells(
+        self, workloads: Iterable[Workload], seconds: float, failures: list[str]
+    ) -> dict[Key, Cell]:
+        """Return what measures those workloads that the framework can do.
+
+        :param failures: told what it does wrong.
+        """
+        name, found = self._framework.name, dict[Key, Cell]()
+        for workload in workloads:
+            try:
+                if self.can(workload):
+                    found[workload.name, name] = partial(self.cost, workload, seconds)
+            except CellError as error:
+                failures.append(f"{IN_PROCESS}, {workload.name} {name}: {error}")
+                say(failures[-1])
+        return found
 
 
 @contextmanager
-def cells(seconds: float) -> t.Iterator[Cells]:
-    """Give what is to be measured, on one event loop.
+def working(framework: Framework, folders: Mapping[str, Path]) -> t.Iterator[Child]:
+    """Have a worker for the time of a block.
 
-    :param seconds: for each.
+    :param folders: where each framework's blog is.
     """
-    calls: dict[Key, tuple[overhead.Call, int]] = {}
-    with cpu.pinned(1), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        for count, how in AT_ONCE.items():
-            for (work, name), (app, path) in asgi_apps().items():
-                runner.run(overhead.check(name, app, path))
-                calls[f"{work}, {how}", name] = (
-                    overhead.caller(app, path, count, overhead.receive_once),
-                    count,
-                )
-            for (work, name), app in wsgi_apps().items():
-                overhead.check_wsgi(name, app, "/sync")
-                call = overhead.wsgi_caller(app, "/sync", count)
-                calls[f"{work}, {how}", name] = call, count
-        yield {key: cell(runner, *call, seconds) for key, call in calls.items()}
+    python = environment.python(framework.environment)
+    with subprocess.Popen(
+        [python, "-m", "benchmarks.worker"],
+        cwd=environment.HOME,
+        env={**os.environ, **QUIET, "PYTHONPATH": search_path(framework.name, folders)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,  # so that closing has nothing to write to who has ended
+    ) as process:
+        cpu.pin(1, process.pid)
+        try:
+            yield Child(framework, process)
+        finally:
+            process.terminate()
+
+
+def search_path(framework: str, folders: Mapping[str, Path]) -> str:
+    """Return where modules are found: ours, and the framework's blog if it has one."""
+    found = [environment.HOME, *(folders[name] for name in folders if name == framework)]
+    return os.pathsep.join(map(str, found))
+
+
+def run(
+    selection: Selection,
+    rounds: int,
+    seconds: float,
+    folders: Mapping[str, Path],
+    failures: list[str],
+) -> Found:
+    """Measure what is asked for.
+
+    :param seconds: for each figure of a round.
+    :param folders: where each framework's blog is.
+    :param failures: told what cannot be measured.
+    :raises InstallationError: if a peer cannot be installed.
+    """
+    works = selection.workloads(IN_PROCESS)
+    found: Found = {}
+    for app in dict.fromkeys(each.app for each in works):
+        asked = [each for each in works if each.app == app]
+        with ExitStack() as stack:
+            cells: dict[Key, Cell] = {}
+            for framework in selection.frameworks():
+                if mine := [each for each in asked if each.asks(framework.name)]:
+                    say(f"{IN_PROCESS}, {app}: {framework.title}")
+                    child = stack.enter_context(working(framework, folders))
+                    cells |= child.cells(mine, seconds, failures)
+            found |= measure(f"{IN_PROCESS}, {app}", cells, rounds, failures)
+    return found

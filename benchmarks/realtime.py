@@ -9,7 +9,7 @@ Three parts:
   for a message, and how many it handles in a second. The events come from one source, for all;
 - ``memory``: 2,000 WebSockets that are open and silent: how much the process grows for each.
 
-The rounds, the medians and the ratios are those of `benchmarks.sync`; so is the peers' environment.
+The rounds, the medians and the ratios are those of the suite, and so is the peers' environment.
 Needs Linux and two cores.
 """
 
@@ -28,9 +28,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import environment, report
+from .echo import connected, handshake
 from .environment import HOME, InstallationError
 from .load import LoadError
-from .realtime_load import HANDSHAKE, connected
 from .rounds import Bound, Cell, Found, Key, measure
 from .server import Server, ServerError, serving, uvicorn
 
@@ -56,7 +56,7 @@ Results = dict[str, dict[str, Found]]
 
 def pythons() -> dict[str, Path]:
     """Return the interpreter that each framework runs in."""
-    ours, theirs = Path(sys.executable), environment.peers_python()
+    ours, theirs = Path(sys.executable), environment.python(environment.PEERS)
     return {BARE: ours, OURS: ours, STARLETTE: theirs, QUART: theirs}
 
 
@@ -143,7 +143,7 @@ def crowd(port: int, count: int) -> Iterator[None]:
     opened: list[socket.socket] = []
     try:
         while len(opened) < count:
-            opened.append(connected(port, HANDSHAKE, 101)[0])
+            opened.append(connected(port, handshake("/echo"), 101)[0])
         yield
     finally:
         for each in opened:

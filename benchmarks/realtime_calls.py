@@ -16,7 +16,8 @@ import typing as t
 
 import uvloop
 
-from . import cpu, overhead, realtime_apps
+from . import calling, cpu, realtime_apps
+from .calling import CallError
 from .realtime_apps import TEXT
 
 #: Messages of one connection: so many that its beginning and its end do not count.
@@ -25,52 +26,9 @@ MESSAGES = 2000
 Call = t.Callable[[t.Any], t.Awaitable[int]]
 
 
-class CallError(Exception):
-    """Raised when an app does not answer as it should."""
-
-
-def websocket_scope() -> dict[str, t.Any]:
-    """Return the scope of a handshake, as uvicorn makes it."""
-    scope = overhead.scope("/echo")
-    del scope["method"]
-    return {
-        **scope,
-        "type": "websocket",
-        "scheme": "ws",
-        "subprotocols": [],
-        "extensions": {"websocket.http.response": {}},
-    }
-
-
 async def echoed(app: t.Any) -> int:
     """Send messages, each when the one before it has come back, and return how many did."""
-    sent = back = 0
-    waiting: asyncio.Future[None] | None = None
-    begun = False
-
-    async def receive() -> dict[str, t.Any]:
-        nonlocal begun, sent, waiting
-        if not begun:
-            begun = True
-            return {"type": "websocket.connect"}
-        if back < sent:  # only from who reads ahead
-            waiting = asyncio.get_running_loop().create_future()
-            await waiting
-        if sent == MESSAGES:
-            return {"type": "websocket.disconnect", "code": 1000, "reason": ""}
-        sent += 1
-        return {"type": "websocket.receive", "text": TEXT}
-
-    async def send(message: t.Any) -> None:
-        nonlocal back, waiting
-        if message["type"] == "websocket.send":
-            back += message["text"] == TEXT
-            if waiting is not None:
-                waiting.set_result(None)
-                waiting = None
-
-    await app(websocket_scope(), receive, send)
-    return back
+    return await calling.echoed(app, "/echo", MESSAGES, TEXT)
 
 
 async def streamed(app: t.Any) -> int:
@@ -82,8 +40,8 @@ async def streamed(app: t.Any) -> int:
         if b"~" in message.get("body", b""):
             came += 1
 
-    scope = {**overhead.scope("/events"), "query_string": b"%d" % MESSAGES}
-    await app(scope, overhead.receive_once(), send)
+    scope = {**calling.scope("/events"), "query_string": b"%d" % MESSAGES}
+    await app(scope, calling.receive_once(), send)
     return came
 
 

@@ -10,88 +10,46 @@ processor time the server took.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import select
-import socket
 import time
 
-from . import cpu
+from . import cpu, echo
+from .echo import connected
 from .load import PATIENCE, LoadError
 from .realtime_apps import EVENT, TEXT
 
-#: The mask of all frames that are sent. A random one, which RFC 6455 section 5.3 asks for, protects
-#: proxies, of which there is none.
-MASK = bytes((0x12, 0x34, 0x56, 0x78))
 
-HANDSHAKE = (
-    "GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n"
-    "Sec-WebSocket-Version: 13\r\n\r\n"
-)
-
-
-def frame(text: str, mask: bytes = b"") -> bytes:
-    """Return a text message of fewer than 126 bytes as one frame (RFC 6455 section 5.2)."""
-    data = text.encode()
-    head = bytes((0x81, (0x80 if mask else 0) | len(data)))
-    if mask:
-        data = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
-    return head + mask + data
-
-
-def connected(port: int, request: str, status: int) -> tuple[socket.socket, bytes]:
-    """Return a connection whose request was answered with a status, and what came behind the head.
-
-    :raises LoadError: if it was answered otherwise.
-    """
-    opened = socket.create_connection(("127.0.0.1", port), PATIENCE)
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    opened.sendall(request.encode())
-    received = b""
-    while b"\r\n\r\n" not in received:
-        data = opened.recv(1 << 16)
-        received += data
-        if not data or not received.startswith(b"HTTP/1.1 %d " % status):
-            opened.close()
-            raise LoadError(f"expected {status}, got {received[:500]!r}")
-    return opened, received.partition(b"\r\n\r\n")[2]
-
-
-class Echoer:
+class Echoer(echo.Echoer):
     """A WebSocket that sends its message again as soon as it has come back."""
 
-    _sent, _expected = frame(TEXT, MASK), frame(TEXT)
+    def __init__(self, port: int, poll: select.epoll) -> None:
+        super().__init__(port, "/echo", TEXT, poll)
+        self.ask()
 
-    def __init__(self, port: int) -> None:
-        self.socket, self._received = connected(port, HANDSHAKE, 101)
-        self.socket.sendall(self._sent)
-
-    def take(self) -> int:
+    def taken(self) -> int:
         """Read what has come, and return how many messages are complete with it."""
-        self._received += self.socket.recv(1 << 16)
-        if self._received == self._expected:
-            self._received = b""
-            self.socket.sendall(self._sent)
-            return 1
-        if not self._received or not self._expected.startswith(self._received):
-            raise LoadError(f"not the message that was sent: {self._received[:500]!r}")
-        return 0
+        if not self.take():
+            return 0
+        self.ask()
+        return 1
 
 
 class Listener:
     """A listener to the feed."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, poll: select.epoll) -> None:
         request = "GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
         self.socket, received = connected(port, request, 200)
         while EVENT.encode() not in received:
             data = self.socket.recv(1 << 16)
             received += data
             if not data or len(received) > 1 << 20:
+                self.socket.close()
                 raise LoadError(f"there is no event in {received[:500]!r}")
+        poll.register(self.socket, select.EPOLLIN)
 
-    def take(self) -> int:
+    def taken(self) -> int:
         """Read what has come, and return how many events are in it."""
         data = self.socket.recv(1 << 18)
         if not data:
@@ -112,10 +70,8 @@ class Crowd:
 
     def __init__(self, kind: str, port: int, count: int) -> None:
         self._poll = select.epoll()
-        self._visitors = [KINDS[kind](port) for _ in range(count)]
+        self._visitors = [KINDS[kind](port, self._poll) for _ in range(count)]
         self._by_number = {visitor.socket.fileno(): visitor for visitor in self._visitors}
-        for number in self._by_number:
-            self._poll.register(number, select.EPOLLIN)
 
     def load(self, seconds: float) -> int:
         """Take what comes for so many seconds, and return how many messages that were.
@@ -127,7 +83,7 @@ class Crowd:
             ready = self._poll.poll(PATIENCE)
             if not ready:
                 raise LoadError(f"nothing came for {PATIENCE:.0f} s")
-            came += sum(self._by_number[number].take() for number, _ in ready)
+            came += sum(self._by_number[number].taken() for number, _ in ready)
         return came
 
     def leave(self) -> None:

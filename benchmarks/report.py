@@ -36,9 +36,12 @@ class Verdict(t.NamedTuple):
         return self.ratio <= self.at_most
 
 
-def verdict(bound: Bound, found: Found) -> Verdict:
-    """Return what became of a promise."""
-    best = f" ({bound.best(found)[1]})" if len(bound.theirs) > 1 else ""
+def verdict(bound: Bound, found: Found, called: t.Callable[[str], str] = str) -> Verdict:
+    """Return what became of a promise.
+
+    :param called: gives the title of a name.
+    """
+    best = f" ({called(bound.best(found)[1])})" if len(bound.theirs) > 1 else ""
     return Verdict(bound.what + best, bound.ratios(found), bound.at_most)
 
 
@@ -84,7 +87,7 @@ def machine() -> dict[str, t.Any]:
 
 def heading() -> str:
     """Return what was measured, on what and when, in lines."""
-    versions = (environment.our_versions() | environment.peer_versions()).items()
+    versions = environment.versions().items()
     of = machine()
     return (
         f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()},"
@@ -93,16 +96,23 @@ def heading() -> str:
     )
 
 
+def summary(values: t.Iterable[float]) -> dict[str, t.Any]:
+    """Return what the rounds found, and what they come to."""
+    rounds = [*values]
+    return {
+        "median": statistics.median(rounds),
+        "lowest": min(rounds),
+        "highest": max(rounds),
+        "rounds": rounds,
+    }
+
+
 def _figures(found: Mapping[str, Found]) -> dict[str, dict[str, dict[str, t.Any]]]:
     figures: dict[str, dict[str, dict[str, t.Any]]] = {}
     for part, cells in found.items():
         for (work, name), values in cells.items():
-            figures.setdefault(part, {}).setdefault(work, {})[name] = {
-                "median": round(statistics.median(values), 2),
-                "lowest": round(min(values), 2),
-                "highest": round(max(values), 2),
-                "rounds": [round(value, 2) for value in values],
-            }
+            rounds = (round(value, 2) for value in values)
+            figures.setdefault(part, {}).setdefault(work, {})[name] = summary(rounds)
     return figures
 
 
@@ -115,7 +125,7 @@ def as_json(results: Mapping[str, Mapping[str, Found]], verdicts: t.Iterable[Ver
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "machine": machine(),
-        "versions": environment.our_versions() | environment.peer_versions(),
+        "versions": environment.versions(),
         **{unit: _figures(found) for unit, found in results.items()},
         "promises": [
             {

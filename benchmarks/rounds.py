@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 import typing as t
 from collections.abc import Callable, Mapping
 
 #: What is measured, and in which framework.
 Key = tuple[str, str]
 
-#: Measures once and returns microseconds per request.
+#: Measures once and returns a figure, such as microseconds per request.
 Cell = Callable[[], float]
 
 Cells = Mapping[Key, Cell]
 
 #: What the rounds found, in their order.
 Found = dict[Key, list[float]]
+
+T = t.TypeVar("T")
+
+BEGAN = time.monotonic()
+
+
+class CellError(Exception):
+    """Raised when something cannot be measured."""
 
 
 class Bound(t.NamedTuple):
@@ -41,14 +50,33 @@ class Bound(t.NamedTuple):
         return statistics.median(self.ratios(found))
 
 
-def measure(what: str, cells: Cells, rounds: int) -> Found:
+def measure(
+    what: str,
+    cells: Mapping[Key, Callable[[], T]],
+    rounds: int,
+    failures: list[str] | None = None,
+) -> dict[Key, list[T]]:
     """Measure everything once a round.
 
     :param what: named on the terminal, beside the number of the round.
+    :param failures: told what cannot be measured, which is left out then.
+    :raises Exception: if something cannot be measured, and there are no `failures`.
     """
-    found: Found = {key: [] for key in cells}
-    for number in range(rounds):
-        print(f"{what}: round {number + 1} of {rounds}", file=sys.stderr)
-        for key, cell in cells.items():
-            found[key].append(cell())
+    found: dict[Key, list[T]] = {key: [] for key in cells}
+    for number in range(rounds if cells else 0):
+        say(f"{what}: round {number + 1} of {rounds}, {len(found)} figures")
+        for key in tuple(found):
+            try:
+                found[key].append(cells[key]())
+            except Exception as error:  # whatever it is, the other figures are not lost
+                if failures is None:
+                    raise
+                del found[key]
+                failures.append(f"{what}, {' '.join(key)}: {error!r}")
+                say(failures[-1])
     return found
+
+
+def say(what: str) -> None:
+    """Tell who waits how far it is."""
+    print(f"[{time.monotonic() - BEGAN:5.0f} s] {what}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, each on one core, and what a request costs them."""
+"""Servers as processes of their own, each on one core, and how they are asked."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from . import cpu
+from .calling import Answer
 from .environment import HOME
+from .load import request
+from .rounds import CellError
 
-#: Seconds that a server may take to start, and to stop.
-PATIENCE = 30.0
+#: Seconds that a server may take to start, and to stop. With a thousand routes some take several on
+#: an idle core, and ten times that on a busy one.
+PATIENCE = 90.0
 
 #: One worker, its fastest parts, nothing written per request.
 UVICORN = ("-m", "uvicorn", "--loop=uvloop", "--http=httptools", "--log-level=warning")
 
+#: Of every process that is measured.
+QUIET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
 
-class ServerError(Exception):
+
+class ServerError(CellError):
     """Raised when a server does not start, or does not answer as it should."""
 
 
@@ -37,6 +45,7 @@ class Server:
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
         self.name, self._process, self.port = name, process, port
+        self.killed = False  # whether it had to be
 
     @property
     def pid(self) -> int:
@@ -58,35 +67,6 @@ class Server:
                 time.sleep(0.05)
         raise ServerError(f"{self.name} did not start within {PATIENCE:.0f} s")
 
-    def get(self, path: str) -> bytes:
-        """Return a page.
-
-        :raises ServerError: if the answer is not 200.
-        """
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            body = answer.read()
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise ServerError(f"{self.name} answers {path} with {answer.status}: {body[:500]!r}")
-        return body
-
-    def cost(self, path: str, body: bytes, seconds: float, connections: int) -> float:
-        """Return the microseconds of processor time that one request costs it.
-
-        :param body: what every answer must hold.
-        :param seconds: how long to ask.
-        :param connections: how many requests are under way at once.
-        :raises ServerError: if an answer is wrong.
-        """
-        seen = self.load(
-            "benchmarks.load", body, path=path, seconds=seconds, connections=connections
-        )
-        return seen["cpu"] / seen["answered"] * 1e6
-
     def load(self, module: str, given: bytes = b"", **options: t.Any) -> dict[str, float]:
         """Run a load generator, a process of its own, and return what it has seen.
 
@@ -103,6 +83,33 @@ class Server:
             raise ServerError(f"{self.name} was not up to the load: {options}")
         return t.cast("dict[str, float]", json.loads(done.stdout))
 
+    def get(self, path: str) -> bytes:
+        """Return a page.
+
+        :raises ServerError: if the answer is not 200.
+        """
+        answer = self.ask(request(self.port, "GET", path))
+        if answer.status != 200:
+            raise ServerError(f"{self.name} answers {path} with {answer}")
+        return answer.body
+
+    def ask(self, request: bytes) -> Answer:
+        """Return the answer to a request.
+
+        :raises ServerError: if there is none.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as opened:
+            opened.sendall(request)
+            answer = http.client.HTTPResponse(opened)
+            try:
+                answer.begin()
+                headers = [(name.lower(), value) for name, value in answer.getheaders()]
+                return Answer(answer.status, headers, answer.read())
+            except (OSError, http.client.HTTPException) as error:
+                raise ServerError(f"{self.name} does not answer: {error!r}") from error
+            finally:
+                answer.close()
+
     def memory(self) -> int:
         """Return the bytes of memory that the process uses, its children not counted."""
         pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
@@ -114,6 +121,7 @@ class Server:
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
+            self.killed = True
             self._process.kill()
             self._process.wait()
 
@@ -126,20 +134,24 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    name: str, python: str | Path, *arguments: str, folder: Path = HOME
+    name: str,
+    python: str | Path,
+    *arguments: str,
+    environ: t.Mapping[str, str] = MappingProxyType({}),
 ) -> t.Iterator[Server]:
     """Run a server for the time of a block, on a core that the load generator leaves alone.
 
     :param name: what it is, for messages.
     :param python: the interpreter of its environment.
     :param arguments: its command line; ``{port}`` stands for the port.
-    :param folder: its working directory.
+    :param environ: variables of its environment, beside ours.
     :raises ServerError: if it does not start.
     """
     port = free_port()
     command = [str(python), *(each.replace("{port}", str(port)) for each in arguments)]
-    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=HOME, env={**os.environ, **QUIET, **environ}, stdout=subprocess.DEVNULL
+    )
     cpu.pin(1, process.pid)
     server = Server(name, process, port)
     try:

@@ -85,7 +85,7 @@ class Hooks:
         for func in app.while_serving_gens:
             await _told("while_serving", func, self._enter_generator(driver, func))
         for func in app.before_serving_funcs:
-            await _told("before_serving", func, driver.call(func))
+            await _told("before_serving", func, _called(driver, func))
 
     async def _enter_lifespan(self) -> None:
         manager = self._app._lifespan(self._app)
@@ -129,6 +129,10 @@ class Hooks:
         vars(self._app.state).update(value)
         if self._state is not None:
             self._state.update(value)
+
+
+async def _called(driver: LoopDriver, func: t.Any) -> None:
+    await driver.call(func)
 
 
 class _Steps:

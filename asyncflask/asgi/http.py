@@ -22,11 +22,13 @@ from ..dispatch.returns import Plain
 from ..drivers import LoopDriver, ThreadDriver, drive
 from ..exceptions import QueueFull
 from ..handover import close_body
-from ..workers import Lane, carry_over
+from ..hops import Hop
+from ..workers import Lane, carry_over, waiting
 from ..wrappers.scope import refusal
 from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
     CLOSE,
+    RawHeaders,
     Whole,
     as_whole,
     wire_header,
@@ -113,6 +115,25 @@ class Exchange:
             return await self.in_lane(self.drive, step, *args)
         return await step(self.ctx, self.driver, *args)
 
+    async def hop(self) -> t.Any:
+        """Run the whole pipeline in a thread, which is kept only if there is more to do there."""
+        if waiting() is not None:  # a thread waits for this request: it may be the last one
+            return await self.in_lane(self.drive, pipeline.complete)
+        hop = self.ctx._lane = WholeHop(self.app._pool())
+        self._driver, hop.exchange = LoopDriver(self.app, hop), self
+        hop.pool.submit(hop)
+        if not hop.over:
+            try:
+                await hop.wait()
+            except BaseException:
+                await hop.end_of_cancelled()
+                raise
+        result = hop.known()
+        if hop.context is not None:  # what it set, the rest of the request sees
+            carry_over(hop.context)
+            hop.context = None
+        return result
+
     async def in_lane(self, func: t.Callable[..., t.Any], *args: t.Any) -> t.Any:
         """Call a function in the lane's thread, which is kept only if the function says so."""
         lane = self.open_lane()
@@ -157,9 +178,10 @@ class Exchange:
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
-        refused = refusal(self.scope, self.request.notable)
-        if refused is not None:
-            self.ctx.matched, self.request.routing_exception = True, refused
+        if not self.ctx.matched:
+            refused = refusal(self.scope, self.request.notable)
+            if refused is not None:
+                self.ctx.matched, self.request.routing_exception = True, refused
         way = way_of(self.ctx)
         if way is not Way.LOOP:
             self.in_thread = way is Way.THREAD
@@ -167,7 +189,7 @@ class Exchange:
                 await self.body.read_small(self.app.config["MAX_CONTENT_LENGTH"])
             self.app._pool().admit()
         if self.in_thread:
-            return await self.run(pipeline.complete)
+            return await self.hop()
         if not self.body.complete:
             await read_for_loop(self.request, self.app.config)
         return await pipeline.complete(self.ctx, self.driver)
@@ -175,10 +197,13 @@ class Exchange:
     async def deliver(self, response: t.Any) -> None:
         """Send the response, then close it and tear down what lived for it."""
         if type(response) is Plain:
-            await self.send_whole(200, [response.content_type], response.body)
+            await self.send_whole(200, [response.content_type], response.body, response.more)
             return
         if type(response) is Whole:
             await self.send(*response)
+            return
+        if _is_whole(response):
+            await self.send(*as_whole(response, self.request, self._is_bodiless(response)))
             return
         holds = pipeline.holds_context(response)
         error = self.ctx.error
@@ -316,10 +341,14 @@ class Exchange:
         await self.send_whole(t.cast("int", error.code), own, error.get_body().encode())
 
     def send_whole(
-        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+        self,
+        status: int,
+        headers: RawHeaders,
+        body: bytes,
+        more: t.Iterable[tuple[bytes, bytes]] = (),
     ) -> t.Coroutine[t.Any, t.Any, None]:
         """Send a response whose body is known; that of a HEAD request is only counted."""
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers += ((b"content-length", b"%d" % len(body)), *more)
         if self.request.ends_connection:
             headers.append(CLOSE)
         shown = b"" if self.scope["method"] == "HEAD" else body
@@ -327,6 +356,22 @@ class Exchange:
             {"type": "http.response.start", "status": status, "headers": headers},
             {"type": "http.response.body", "body": shown},
         )
+
+
+class WholeHop(Hop):
+    """A hop that does all of a request's work. PERF: 2 us less than a `Lane` and a job in it."""
+
+    __slots__ = ("exchange",)
+
+    exchange: Exchange | None
+
+    def work(self) -> t.Any:
+        """Run the pipeline."""
+        exchange, self.exchange = (
+            t.cast("Exchange", self.exchange),
+            None,
+        )  # it knows this: no circle
+        return exchange.drive(pipeline.complete)
 
 
 async def send_all(send: Send, messages: t.Iterable[Message]) -> None:

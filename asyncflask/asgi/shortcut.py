@@ -13,14 +13,13 @@ from __future__ import annotations
 import typing as t
 from contextvars import copy_context
 from functools import partial
-from inspect import CO_COROUTINE
-from types import FunctionType
 
 from .. import _current
+from ..dispatch.plan import NOT_OURS
 from ..drivers import is_async
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane
-from .http import Message, Receive, Send, send_all
+from .http import Exchange, Message, Receive, Send, send_all
 from .isolation import begun_in
 from .served import MatchedContext
 from .shortened import Answer, Known, LongExchange, View, answer_of, raising, same
@@ -35,43 +34,59 @@ _set, _reset = _current.context.set, _current.context.reset
 def begin(
     app: t.Any, scope: Message, receive: Receive, send: Send
 ) -> t.Coroutine[t.Any, t.Any, None] | None:
-    """Return what handles a request and sends its response, if it may take the shortcut."""
-    if scope["type"] != "http" or any(app._say):
+    """Return what handles a request that is matched at first sight; None for any other.
+
+    That is the shortcut, or an exchange, if others than the view have a say.
+    """
+    say = app._say
+    if scope["type"] != "http" or say is NOT_OURS or scope.get("root_path"):
         return None
     method = scope["method"]
-    if method in _SPECIAL or scope.get("root_path"):
+    if method in _SPECIAL:
         return None
-    host = None
+    host, is_short = None, not any(say)
     for name, value in scope["headers"]:
         if name in NOTABLE:
             if name == b"host" and host is None:
                 host = value
-            elif name != b"cookie" or _may_hold_session(app, value):
-                return None
-    if host is not None and host not in plain_hosts and not is_plain_host(host):
-        return None
+            elif name != b"cookie":
+                return None  # there is a body, or a second host
+            elif is_short:
+                is_short = app.config["SESSION_COOKIE_NAME"].encode() not in value
     matcher = app._matcher
-    if matcher is None or matcher.changes != app.url_map.changes:
-        return None  # there is none, or the exchange has it compiled anew
-    hosts = app.config["TRUSTED_HOSTS"]
-    found = matcher.find(scope["path"], method) if hosts is None else None
-    if found is None:
+    if (
+        (host is not None and host not in plain_hosts and not is_plain_host(host))
+        or matcher is None
+        or matcher.changes != app.url_map.changes  # the exchange has it compiled anew
+    ):
+        return None
+    path = scope["path"]
+    found = matcher.static.get((path, method)) or matcher.find(path, method)
+    if found is None or app.config["TRUSTED_HOSTS"] is not None:
         return None
     rule = found[0]
-    if rule.is_guarded or rule.endpoint not in app.view_functions:
+    view = app.view_functions.get(rule.endpoint)
+    known, serve = rule.shortcut
+    if known is not view:
+        serve = _serve_for(rule, view)
+    if serve is None:
         return None
-    view = app.view_functions[rule.endpoint]
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
     ctx.app, ctx.is_touched, ctx.found = app, False, found
     ctx.connection = scope, receive, send, copy_context()
-    # PERF: the flag of a plain function is looked at here: 0.1 us less than a call.
-    if (type(view) is FunctionType and view.__code__.co_flags & CO_COROUTINE) or is_async(view):
-        return _on_loop(ctx, view)
-    return shortlane.serve(ctx, view)
+    return serve(ctx, view) if is_short else Exchange(app, *ctx.connection, ctx).serve()
 
 
-def _may_hold_session(app: t.Any, cookies: bytes) -> bool:
-    return app.config["SESSION_COOKIE_NAME"].encode() in cookies
+def _serve_for(rule: t.Any, view: View | None) -> t.Any:
+    """Return what serves the requests of a rule, and keep it there; None if not the shortcut.
+
+    PERF: 0.2 us less for each request than to look at the view again.
+    """
+    serve = None
+    if view is not None and not rule.is_guarded:
+        serve = _on_loop if is_async(view) else shortlane.serve
+    rule.shortcut = view, serve
+    return serve
 
 
 async def _on_loop(ctx: MatchedContext, view: View) -> None:

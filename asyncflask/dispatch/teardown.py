@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 from ..ctx import AppContext
 from ..drivers import Driver
 from ..signals import appcontext_popped, appcontext_tearing_down
 from .steps import notify, step
 
-#: The parts of an end, each made when it is its turn.
-Parts = t.Iterator[t.Awaitable[t.Any]]
+#: The parts of an end: what to call and await for each, and its arguments.
+Parts = t.Iterator[tuple[t.Any, ...]]
 
 #: To be awaited. PERF: what makes one and does no more need be none itself: 1 us a request.
 End = t.Coroutine[t.Any, t.Any, None]
@@ -26,13 +27,13 @@ def end(ctx: AppContext, driver: Driver, error: BaseException | None) -> End:
 
 def _parts(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
     if ctx.has_request:
-        yield step(ctx, "do_teardown_request", teardown_request)(ctx, driver, error)
+        yield step(ctx, "do_teardown_request", teardown_request), ctx, driver, error
         if ctx.request.is_open:
-            yield driver.call(ctx.request.close)
+            yield driver.call, ctx.request.close
     if ctx._shared is None:
-        yield step(ctx, "do_teardown_appcontext", teardown_appcontext)(ctx, driver, error)
+        yield step(ctx, "do_teardown_appcontext", teardown_appcontext), ctx, driver, error
         if appcontext_popped.receivers:
-            yield notify(appcontext_popped, ctx, driver)
+            yield notify, appcontext_popped, ctx, driver
 
 
 def has_end(ctx: AppContext) -> bool:
@@ -73,9 +74,9 @@ def _parts_of_request(ctx: AppContext, driver: Driver, error: BaseException | No
     if registered:
         for name in (*ctx.request.blueprints, None):
             for func in reversed(registered.get(name, ())):
-                yield driver.call(func, error)
+                yield driver.call, func, error
     if kind.tearing_down.receivers:
-        yield notify(kind.tearing_down, ctx, driver, exc=error)
+        yield partial(notify, exc=error), kind.tearing_down, ctx, driver
 
 
 def teardown_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> End:
@@ -85,9 +86,9 @@ def teardown_appcontext(ctx: AppContext, driver: Driver, error: BaseException | 
 
 def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException | None) -> Parts:
     for func in reversed(ctx.app.teardown_appcontext_funcs):
-        yield driver.call(func, error)
+        yield driver.call, func, error
     if appcontext_tearing_down.receivers:
-        yield notify(appcontext_tearing_down, ctx, driver, exc=error)
+        yield partial(notify, exc=error), appcontext_tearing_down, ctx, driver
 
 
 async def _all(parts: Parts) -> None:
@@ -96,9 +97,9 @@ async def _all(parts: Parts) -> None:
     :raises BaseException: what one of them raised; several come in a group.
     """
     failed: list[BaseException] = []
-    for part in parts:
+    for part, *args in parts:
         try:
-            await part
+            await part(*args)
         except BaseException as error:
             failed.append(error)
     raise_collected(failed)

@@ -17,7 +17,8 @@ __all__ = ["dump", "dumps", "jsonify", "load", "loads"]
 
 def _provider() -> JSONProvider | None:
     ctx = _current.app_context()
-    return None if ctx is None else t.cast("JSONProvider", ctx.app.json)
+    provider: JSONProvider | None = None if ctx is None else ctx.app.json
+    return provider
 
 
 def dumps(obj: t.Any, **kwargs: t.Any) -> str:

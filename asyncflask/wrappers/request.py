@@ -77,7 +77,7 @@ class _FromScope:
     def __get__(self, request: Request | None, owner: type) -> t.Any:
         if request is None:
             return self
-        value = request.__dict__[self._name] = self._read(t.cast("Scope", request.scope))
+        value = request.__dict__[self._name] = self._read(request.scope)  # type: ignore[arg-type]
         return value
 
 
@@ -298,7 +298,9 @@ class Request(WithForm):
     @property
     def endpoint(self) -> str | None:
         """The endpoint that the URL matched, or None."""
-        return None if self.url_rule is None else t.cast("str", self.url_rule.endpoint)
+        rule: t.Any = self.url_rule
+        endpoint: str | None = None if rule is None else rule.endpoint
+        return endpoint
 
     @property
     def blueprint(self) -> str | None:

@@ -22,8 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 #: What says that no other request is read from the connection (RFC 9112 section 9.6).
 CLOSE = (b"connection", b"close")
 
-#: Headers that may be relative URLs, or have letters that none may have.
-_MAYBE_RELATIVE = frozenset({"location", "content-location"})
+#: Headers that are URLs: they may be relative, or have letters that none may have.
+_LOCATIONS = frozenset({"location", "content-location"})
+_RAW_LOCATIONS = frozenset(name.encode() for name in _LOCATIONS)
+
+#: Letters of values that are likely to be sent again: those of lengths and types, not of cookies.
+_SHORT = 40
 
 
 def wire_header(name: str, value: str) -> tuple[bytes, bytes]:
@@ -41,24 +45,44 @@ def wire_header(name: str, value: str) -> tuple[bytes, bytes]:
     return raw_name, value.strip(" \t").encode("latin-1")
 
 
+@lru_cache(maxsize=256)  # bounded, since values may be what a client has sent
+def _short_header(name: str, value: str) -> tuple[bytes, bytes]:
+    """`wire_header`, or what it returned before. PERF: 0.1 us, where it takes 0.7."""
+    return wire_header(name, value)
+
+
 def wire_headers(response: t.Any, request: t.Any) -> RawHeaders:
     """Return a response's headers as werkzeug completes them.
 
-    PERF: 4 us where they are complete already, as in most responses: werkzeug copies them all, and
-    to look for a header that is missing costs 1.3 us each.
+    PERF: 1.2 us where they are complete already, as in most responses: werkzeug copies them all,
+    and to look for a header that is missing costs 1.3 us each. For a redirection, whose target is
+    sent as it is, no environ is made: 10 us.
     """
-    headers = response.headers
-    names = {name.lower() for name, _ in headers}
-    complete = (
-        "content-length" in names
-        and names.isdisjoint(_MAYBE_RELATIVE)
-        and response.status_code not in (204, 304)
-        and type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
+    own = type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
+    raw = _complete_headers(response) if own else None
+    if raw is not None:
+        return raw
+    located = (not own or response.autocorrect_location_header) and any(
+        name.lower() in _LOCATIONS for name, _ in response.headers
     )
-    if not complete:
-        relative = not names.isdisjoint(_MAYBE_RELATIVE)
-        headers = response.get_wsgi_headers(request.environ if relative else {})
+    headers = response.get_wsgi_headers(request.environ if located else {})
     return [wire_header(name, value) for name, value in headers]
+
+
+def _complete_headers(response: t.Any) -> RawHeaders | None:
+    """Return a response's headers if werkzeug would change nothing in them."""
+    if response.status_code in (204, 304):
+        return None
+    try:
+        raw = [
+            (_short_header if len(value) < _SHORT else wire_header)(name, value)
+            for name, value in response.headers
+        ]
+    except ValueError:  # a URL may have letters that are sent otherwise
+        return None
+    known = dict(raw)
+    is_complete = b"content-length" in known and known.keys().isdisjoint(_RAW_LOCATIONS)
+    return raw if is_complete else None
 
 
 def wire_start(response: t.Any, request: t.Any) -> dict[str, t.Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 import typing as t
 
 import pytest
@@ -218,10 +219,12 @@ def make_app(does: Deed, is_async: bool) -> tuple[Flask, list[t.Any]]:
 
 
 def takes_shortcut(app: Flask, asked: t.Any) -> bool:
-    begun = shortcut.begin(app, asked, Exchange().receive, Exchange().send)
-    if begun is not None:
-        begun.close()
-    return begun is not None
+    """Whether a request's view has the only say, or an exchange handles it."""
+    begun: t.Any = shortcut.begin(app, asked, Exchange().receive, Exchange().send)
+    if begun is None:
+        return False
+    begun.close()
+    return begun.cr_code.co_qualname in ("_on_loop", "serve")
 
 
 async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], list[t.Any]]:
@@ -258,7 +261,10 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("name", [*DEEDS])
-async def test_every_way_gives_the_same_answer(name: str, is_async: bool) -> None:
+async def test_every_way_gives_the_same_answer(
+    name: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1.6e9)  # the cookies' time is the same
     first, *others = [
         await asyncio.create_task(answer(DEEDS[name], way, is_async)) for way in WAYS
     ]  # a task each, as servers have it
