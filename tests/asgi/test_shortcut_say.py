@@ -27,16 +27,14 @@ def add_view(app: Flask) -> None:
 
 
 async def test_a_class_of_requests_that_trusts_some_hosts_only() -> None:
-    class Trusting(Request):
-        trusted_hosts: t.ClassVar = ["example.org"]
-
+    trusting = type("Trusting", (Request,), {"trusted_hosts": ["example.org"]})
     for hook in (None, lambda: None):
         app = Flask("say")
         add_view(app)
         if hook is not None:
             app.before_request(hook)
         assert (await ask(app)).status == 200
-        app.request_class = Trusting
+        app.request_class = trusting
         assert (await ask(app)).status == 400
         await app._budgets.close()
 
