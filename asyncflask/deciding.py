@@ -21,7 +21,7 @@ from .mounts import Mounts
 from .overridable import OverridableSteps
 from .routing import Map, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .wrappers import Response
+from .wrappers import Request, Response
 from .wrappers.scope import is_plain_host
 
 #: The entries of an app, which middleware replaces.
@@ -35,6 +35,7 @@ _ATTRIBUTES = (
     "_mounts",
     "_wsgi_call",
     "json",
+    "request_class",
     "response_class",
     "session_interface",
     "url_map",
@@ -48,6 +49,9 @@ _REGISTRIES = (
     "teardown_appcontext_funcs",
     "url_value_preprocessors",
 )
+
+#: What is asked of a session interface for each request, whoever uses the session.
+_OF_EACH_SESSION = frozenset({"open_session", "save_session", "is_null_session"})
 
 _DECIDING = frozenset({*METHODS, *_ATTRIBUTES})
 _DERIVED = (
@@ -70,6 +74,7 @@ class Deciding(OverridableSteps):
     _own: t.ClassVar[dict[str, t.Any]]
 
     session_interface: SessionInterface
+    request_class: type[Request]
     create_url_adapter: t.Any
     url_map: Map
 
@@ -112,7 +117,11 @@ class Deciding(OverridableSteps):
     @cached_property
     def _session_is_lazy(self) -> bool:
         """Whether the session may be opened when it is first asked for: that does no I/O."""
-        return type(self.session_interface) is SecureCookieSessionInterface
+        interface = vars(self).get("session_interface", type(self).session_interface)
+        return (  # a property of a subclass may give another one each time
+            type(interface) is SecureCookieSessionInterface
+            and _OF_EACH_SESSION.isdisjoint(vars(interface))
+        )
 
     @cached_property
     def _answers_plainly(self) -> bool:
@@ -135,7 +144,7 @@ class Deciding(OverridableSteps):
         PERF: the live registries side by side, for one call of `any`: 0.1 us, not 0.3.
         """
         entered_here = self._asgi_is_own and self._mounts is None and not self._wraps_wsgi
-        if not entered_here or not self._answers_plainly:
+        if not (entered_here and self._answers_plainly and self._asks_no_request):
             return NOT_OURS
         return (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
 
@@ -143,6 +152,12 @@ class Deciding(OverridableSteps):
     def _ways(self) -> dict[t.Any, t.Any]:
         """Which way requests take, by their handlers (see `dispatch.plan`)."""
         return {}
+
+    @property
+    def _asks_no_request(self) -> bool:
+        """Whether the class of requests has no say in which of them are accepted, and matched."""
+        kind = self.request_class
+        return kind.__init__ is Request.__init__ and kind.trusted_hosts is None
 
     @cached_property
     def _wraps_wsgi(self) -> bool:
@@ -177,6 +192,8 @@ class Deciding(OverridableSteps):
         request = ctx.request
         hosts = request.notable.get(b"host")
         if hosts is not None and not is_plain_host(hosts[0]):
+            return False
+        if not self._asks_no_request:
             return False
         matcher = self._matcher if ctx.websocket is None else self._socket_matcher
         found = self._find_rule(request.path_info, request.sent_method, matcher)

@@ -92,4 +92,8 @@ for _signal in _OF_REQUESTS:
 
 def forget_unheard() -> None:
     """Drop from `heard` what nobody listens to any more."""
-    heard.intersection_update([signal for signal in heard if signal.receivers])
+    for signal in [*heard]:
+        if not signal.receivers:
+            heard.discard(signal)
+            if signal.receivers:  # another thread has just connected one
+                heard.add(signal)

@@ -8,7 +8,7 @@ import flask.signals
 import pytest
 
 from asyncflask import Flask, flash, g, render_template_string, signals
-from asyncflask.signals import Namespace
+from asyncflask.signals import Namespace, Signal
 
 #: Those that Flask has no use for.
 OWN = {
@@ -177,3 +177,27 @@ def test_other_apps_are_not_heard(app: Flask) -> None:
     with signals.request_started.connected_to(receiver, Flask("other", root_path="/")):
         app.test_client().get("/sync")
     assert "heard" not in seen
+
+
+def test_a_receiver_that_connects_while_others_are_forgotten_is_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By another thread: it has the signal in the set before that is dropped from it."""
+
+    class Racing(set[Signal]):
+        def discard(self, signal: object) -> None:
+            signals.request_started.connect(receiver)
+            super().discard(signal)
+
+    def receiver(sender: t.Any, **more: t.Any) -> None: ...
+
+    signal = signals.request_started
+    monkeypatch.setattr(signals, "heard", Racing([signal]))
+    try:
+        signals.forget_unheard()
+        assert signal in signals.heard
+    finally:
+        signal.disconnect(receiver)
+    monkeypatch.undo()
+    signals.forget_unheard()
+    assert signal not in signals.heard

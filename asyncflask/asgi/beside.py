@@ -24,6 +24,7 @@ class Beside:
     """
 
     _error: BaseException | None = None
+    _open = True
 
     def __init__(self, loop: Loop, funcs: t.Sequence[Func], failed: t.Callable[[], t.Any]) -> None:
         self._loop, self._funcs, self._failed = loop, funcs, failed
@@ -38,12 +39,12 @@ class Beside:
             self._cancels.append(self._loop.spawn(func, self._context.copy(), self._note))
 
     def _note(self, result: t.Any, error: BaseException | None) -> None:
-        if error is not None and self._cancels and not isinstance(error, LoopCancelled):
-            self._error = error
+        if error is not None and self._open and not isinstance(error, LoopCancelled):
+            self._error = self._error or error
             self._failed()
 
     def __exit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> None:
-        cancels, self._cancels, self._funcs = self._cancels, [], ()
+        cancels, self._cancels, self._funcs, self._open = self._cancels, [], (), False
         for cancel in cancels:
             cancel()
         raised, self._error = self._error, None

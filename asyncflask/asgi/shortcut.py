@@ -16,7 +16,7 @@ from functools import partial
 
 from .. import _current
 from ..dispatch.plan import NOT_OURS
-from ..drivers import is_async
+from ..drivers import is_async, stays_on_loop
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane
 from .http import Exchange, Message, Receive, Send, send_all
@@ -84,7 +84,8 @@ def _serve_for(rule: t.Any, view: View | None) -> t.Any:
     """
     serve = None
     if view is not None and not rule.is_guarded:
-        serve = _on_loop if is_async(view) else shortlane.serve
+        on_loop = stays_on_loop(view)  # an async generator function too, whose body needs no thread
+        serve = _on_loop if is_async(view) else None if on_loop else shortlane.serve
     rule.shortcut = view, serve
     return serve
 

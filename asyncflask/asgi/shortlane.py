@@ -12,6 +12,7 @@ from functools import partial
 from .. import _current
 from ..dispatch import pipeline
 from ..drivers import is_awaitable, wait_for
+from ..exceptions import QueueFull
 from ..hops import Hop
 from ..workers import waiting
 from .http import Exchange
@@ -68,6 +69,9 @@ async def serve(ctx: MatchedContext, view: View) -> None:
         result = hop.known()
         known: Known | None = None if type(result) is tuple else partial(same, result)
     except BaseException as error:
+        if hop is None and isinstance(error, QueueFull):  # its handlers might need a thread, too
+            await Exchange(app, scope, receive, send).send_page(error)
+            return
         known = partial(raising, error)
     if known is None:
         start, end = t.cast("Answer", result)

@@ -99,6 +99,7 @@ async def test_one_too_many_is_told_so() -> None:
     async with served(SYNC_WORKERS=1, SYNC_QUEUE_LIMIT=1) as app:
         gate, answers = threading.Event(), list[int]()
         app.add_url_rule("/", view_func=lambda: str(gate.wait(5)))
+        app.register_error_handler(503, lambda error: "in a thread")  # and there is none
 
         async def one() -> None:
             answers.append((await ask(app))[0])
@@ -109,7 +110,10 @@ async def test_one_too_many_is_told_so() -> None:
                 with anyio.fail_after(5):
                     while app.sync_metrics[1:4] != (1, 0, waiting):
                         await anyio.lowlevel.checkpoint()
-            assert (await ask(app))[0] == 503
+            with anyio.fail_after(5):
+                status, body = await ask(app)
+            assert status == 503
+            assert b"more to do than it can take on" in body
             gate.set()
         assert answers == [200, 200]
         assert app.sync_metrics.rejected == 1
