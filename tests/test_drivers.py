@@ -147,3 +147,25 @@ async def test_a_handler_finds_the_error_that_it_handles() -> None:
         assert drive(thread_driver.call_handling(error, sync_handler)) is error
     loop_driver.close()
     await app._budgets.close()
+
+
+def test_an_app_that_has_its_own_way_with_functions_is_asked_about_plain_ones() -> None:
+    class Noting(Flask):
+        def ensure_sync(self, func: t.Any) -> t.Any:
+            asked.append(func)
+            return super().ensure_sync(func)
+
+    asked = list[t.Any]()
+    assert drive(ThreadDriver(Noting("app")).call(plain, 3)) == 3
+    assert asked == [plain]
+    app = Flask("app")
+    app.ensure_sync = lambda func: lambda value: -value  # type: ignore[method-assign]
+    assert drive(ThreadDriver(app).call(plain, 3)) == -3
+
+
+async def test_a_call_on_the_loop_is_the_handlers_own_coroutine() -> None:
+    called = LoopDriver(Flask("app")).call(coroutine, 4)
+    assert called.cr_code is coroutine.__code__  # type: ignore[attr-defined]
+    assert await called == 4
+    with pytest.raises(TypeError):
+        await LoopDriver(Flask("app")).call(coroutine, 4, 5)

@@ -62,11 +62,13 @@ def wire_headers(response: t.Any, request: t.Any) -> RawHeaders:
     raw = _complete_headers(response) if own else None
     if raw is not None:
         return raw
-    located = (not own or response.autocorrect_location_header) and any(
-        name.lower() in _LOCATIONS for name, _ in response.headers
-    )
+    located = (not own or response.autocorrect_location_header) and _is_located(response)
     headers = response.get_wsgi_headers(request.environ if located else {})
     return [wire_header(name, value) for name, value in headers]
+
+
+def _is_located(response: t.Any) -> bool:
+    return any(name.lower() in _LOCATIONS for name, _ in response.headers)
 
 
 def _complete_headers(response: t.Any) -> RawHeaders | None:
@@ -78,8 +80,10 @@ def _complete_headers(response: t.Any) -> RawHeaders | None:
             (_short_header if len(value) < _SHORT else wire_header)(name, value)
             for name, value in response.headers
         ]
-    except ValueError:  # a URL may have letters that are sent otherwise
-        return None
+    except ValueError:
+        if _is_located(response):  # a URL may have letters that are sent otherwise
+            return None
+        raise
     known = dict(raw)
     is_complete = b"content-length" in known and known.keys().isdisjoint(_RAW_LOCATIONS)
     return raw if is_complete else None

@@ -396,3 +396,21 @@ async def test_teardown_functions_are_told_of_no_error_that_the_app_ignores(
 
     await fetch()
     assert seen == [None]
+
+
+@pytest.mark.anyio
+async def test_teardown_functions_that_take_no_error_stop_no_others() -> None:
+    app, ran = Flask("app"), list[str]()
+
+    @app.teardown_request
+    async def last(error: t.Any) -> None:
+        ran.append("last")
+
+    async def first() -> None:
+        ran.append("first")
+
+    app.teardown_request_funcs[None].append(first)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        async with app.test_request_context("/"):
+            pass
+    assert ran == ["last"]

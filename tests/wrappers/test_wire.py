@@ -112,3 +112,15 @@ def test_an_answer_that_depends_on_the_session_varies_by_cookie_once(
         return response
 
     assert app.test_client().get("/").headers.getlist("Vary") == [after]
+
+
+def test_a_header_that_was_sent_before_is_sent_as_it_is_now() -> None:
+    with Flask("app").test_request_context("/"):
+        for value in ("1", "2", "1", "x" * 39, "x" * 40, " blank\t"):
+            response = Response("text", headers={"X-A": value})
+            assert (b"x-a", value.strip().encode()) in wire_headers(response, request)
+        for _ in range(2):
+            response = Response("text")
+            response.headers._list.append(("X-A", "a\r\nX-B: b"))
+            with pytest.raises(ValueError, match="cannot be sent"):
+                wire_headers(response, request)
