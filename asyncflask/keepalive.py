@@ -56,6 +56,10 @@ class KeepAlive(t.Generic[T]):
         self._last = now = monotonic()
         return now
 
+    def left(self) -> float:
+        """Return after how many seconds there may have been silence; 0 or less if there is."""
+        return self._last + self._seconds - monotonic()
+
     async def run(self) -> None:
         """Send the piece when it is time to, until cancelled.
 
@@ -77,7 +81,7 @@ class KeepAlive(t.Generic[T]):
     async def _silence(self) -> None:
         """Wait for silence. While a slow reader keeps the stream waiting, there is none."""
         while True:
-            left = self._last + self._seconds - monotonic()
+            left = self.left()
             if left <= 0:
                 if not self.busy:
                     return

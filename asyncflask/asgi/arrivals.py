@@ -38,9 +38,8 @@ class Turn:
     PERF: 0.5 us for a message, 5 with `anyio.Lock`, which has to know who holds it.
     """
 
-    def __init__(self) -> None:
-        self._held = False
-        self._free: anyio.Event | None = None
+    _held = False
+    _free: anyio.Event | None = None
 
     def locked(self) -> bool:
         """Whether it is held."""
@@ -67,18 +66,12 @@ class Arrivals:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._lock = Turn()
+        #: What was received before the body's reader asked for it.
+        self._early: deque[Message] = deque()
 
     #: What the server said when the client had left. It need not say it twice.
     _last: Message | None = None
-
-    @cached_property
-    def _lock(self) -> Turn:
-        return Turn()
-
-    @cached_property
-    def _early(self) -> deque[Message]:
-        """What was received before the body's reader asked for it."""
-        return deque()
 
     async def __call__(self) -> Message:
         """Return the next message, in the order in which they came."""

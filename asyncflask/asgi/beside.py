@@ -30,13 +30,18 @@ class Beside:
         self._loop, self._funcs, self._failed = loop, funcs, failed
         self._cancels: list[t.Callable[[], t.Any]] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> t.Self:
         self._context = copy_context()
         self._loop.call_in_next_turn(self._begin)
+        return self
 
     def _begin(self) -> None:
         for func in self._funcs:
-            self._cancels.append(self._loop.spawn(func, self._context.copy(), self._note))
+            self.run(func)
+
+    def run(self, func: Func) -> None:
+        """Run one more; called after the others have begun, and before the end of the block."""
+        self._cancels.append(self._loop.spawn(func, self._context.copy(), self._note))
 
     def _note(self, result: t.Any, error: BaseException | None) -> None:
         if error is not None and self._open and not isinstance(error, LoopCancelled):

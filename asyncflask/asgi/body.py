@@ -152,10 +152,10 @@ class RequestBody(Body):
     def release(self) -> None:
         """Let go of what is held, also in memory: errors that refer to the request may live on."""
         kept = self.__dict__
-        if "reader" not in kept and "_held" not in kept:  # PERF: most requests have no body
-            return
-        super().release()
-        if "_held" in kept:
+        held = "_held" in kept or bool(self._rest)
+        if "reader" in kept:
+            super().release()
+        if held:
             self._let_go()
 
 

@@ -291,11 +291,10 @@ class Exchange:
         error: BaseException | None = None
         end = StreamEnd(self.app, endless)
         outgoing = Outgoing(self.entered, self._send, keep_alive)
-        beside: list[t.Any] = [partial(self.body.arrivals.watch, end.leave)]
-        if outgoing.beat is not None:
-            beside.append(outgoing.beat.run)
+        watch = partial(self.body.arrivals.watch, end.leave)
         try:
-            with Beside(outgoing.loop, beside, end.leave):
+            with Beside(outgoing.loop, [watch], end.leave) as beside:
+                outgoing.break_silence(beside.run)
                 with end:
                     try:
                         try:

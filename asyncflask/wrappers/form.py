@@ -155,9 +155,14 @@ class WithForm(RequestBase):
 
     def _load_urlencoded(self) -> None:
         """Do what werkzeug's parser does with such a form."""
-        stream, kind = self._get_stream_for_parsing(), self.parameter_storage_class
+        kind = self.parameter_storage_class
         try:
-            pairs = urlencoded_pairs(stream.read())
+            pairs = urlencoded_pairs(self._read_for_form())
         except UnicodeDecodeError:  # then it is no form
             pairs = []
-        self.__dict__.update(stream=stream, form=kind(pairs), files=kind())
+        self.__dict__.update(form=kind(pairs), files=kind())
+
+    def _read_for_form(self) -> bytes:
+        """Return the body, all of it."""
+        stream = self.__dict__["stream"] = self._get_stream_for_parsing()
+        return stream.read()

@@ -193,10 +193,19 @@ class Request(WithForm):
         if body is None:
             streamed = getattr(self.url_rule, "stream_body", False)
             return StreamedBody(t.cast("t.Any", super().stream)) if streamed else super().stream
+        self._limit(body)
+        return t.cast("t.IO[bytes]", body.reader)
+
+    def _limit(self, body: Body) -> None:
         limit = body.limit = self.max_content_length
         if limit is not None and (body.declared or 0) > limit:
             raise RequestEntityTooLarge
-        return t.cast("t.IO[bytes]", body.reader)
+
+    def _read_for_form(self) -> bytes:
+        if self._body is None or "stream" in self.__dict__ or "_cached_data" in self.__dict__:
+            return super()._read_for_form()
+        self._limit(self._body)
+        return self._body.read_all()
 
     @property
     def asgi_body(self) -> Body | None:

@@ -12,6 +12,7 @@ from contextvars import copy_context
 
 import anyio
 import pytest
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from asyncflask import Flask, request
 from asyncflask.asgi.body import SMALL_BYTES, RequestBody
@@ -148,3 +149,41 @@ async def test_a_thread_that_waits_for_its_client_is_not_at_work(app: Flask) -> 
     assert read == [b"late"]
     assert pool.metrics.held == 0
     await app._budgets.close()
+
+
+async def test_a_body_that_is_there_at_once_needs_no_file() -> None:
+    body = body_of(part(b"a=1&b=2"))
+    await body.read_ahead(10)
+    assert "_held" not in vars(body)
+    assert (body.reader.read(3), body.reader.read(), body.reader.read()) == (b"a=1", b"&b=2", b"")
+    body.release()
+    assert not body.lost
+
+
+async def test_what_follows_later_is_read_behind_it() -> None:
+    body = body_of(part(b"abc", more=True), part(b"de", more=True), part(b"f"))
+    await body.read_ahead(2)
+    assert (body.complete, body.take(2)) == (False, b"ab")
+    await body.read_ahead(2)  # more than that is held already
+    assert not body.complete
+    await body.read_ahead(100)
+    assert (body.complete, body.read_all()) == (True, b"cdef")
+
+
+async def test_a_body_that_is_there_at_once_counts_against_the_limit(app: Flask) -> None:
+    seen: list[str] = []
+
+    @app.post("/")
+    async def view() -> str:
+        request.max_content_length = 2
+        with pytest.raises(RequestEntityTooLarge):
+            dict(request.form)
+        request.max_content_length = None
+        seen.append(type(request.stream).__name__)
+        return "refused"
+
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    exchange = Exchange(part(b"a=1"))
+    sent = scope(method="POST", headers=[form, (b"transfer-encoding", b"chunked")])
+    await app(sent, exchange.receive, exchange.send)
+    assert (exchange.body, seen) == (b"refused", ["BodyReader"])

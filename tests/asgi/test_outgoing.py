@@ -220,3 +220,72 @@ async def test_nothing_comes_of_items_that_were_closed() -> None:
     sent, end = sender(server)
     await sent.send(made, end)
     assert server.bodies == [b""]
+
+
+class Clock:
+    """Stands for a loop's timers, and for what runs beside the body."""
+
+    def __init__(self, sent: Outgoing) -> None:
+        self.timers: list[tuple[float, t.Callable[..., t.Any], tuple[t.Any, ...]]] = []
+        self.cancelled = 0
+        self.contexts: list[str] = []
+        self.started: list[t.Any] = []
+        sent.loop.is_asyncio = True
+        sent.loop.call_later = self.call_later
+
+    def call_later(self, seconds: float, func: t.Callable[..., t.Any], *args: t.Any) -> Clock:
+        self.timers.append((seconds, func, args))
+        self.contexts.append(var.get())
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def strike(self) -> None:
+        _, func, args = self.timers.pop()
+        func(*args)
+
+
+async def turned(sent: Outgoing) -> None:
+    """Return when the loop has turned."""
+    event = anyio.Event()
+    sent.loop.call_in_next_turn(event.set)
+    await event.wait()
+
+
+async def test_a_stream_that_is_never_silent_costs_no_task() -> None:
+    sent, end = sender(Server(), keep_alive=(1000.0, b"ping"))
+    clock = Clock(sent)
+    var.set("handler")
+    assert sent.beat is not None
+    await sent.beat.send({"body": b"first"})
+    sent.break_silence(clock.started.append)
+    await turned(sent)
+    assert 0 < clock.timers[0][0] <= 1000
+    await sent.beat.send({"body": b"second"})
+    clock.strike()  # too early by now: it is set anew
+    assert (len(clock.timers), clock.started, clock.cancelled) == (1, [], 0)
+    assert clock.contexts == ["outer"] * 2
+    await sent.send(numbers(2), end)
+    assert (clock.started, clock.cancelled) == ([], 1)
+    clock.strike()  # NOTE: trio does not cancel what was woken already
+    assert (clock.timers, clock.started) == ([], [])
+
+
+async def test_silence_is_broken_by_a_task() -> None:
+    sent, _ = sender(Server(), keep_alive=(0.000_001, b"ping"))
+    clock = Clock(sent)
+    assert sent.beat is not None
+    sent.break_silence(clock.started.append)
+    await turned(sent)
+    assert (clock.timers, clock.started) == ([], [sent.beat.run])
+    sent.end()
+    assert clock.cancelled == 0
+
+
+async def test_without_pings_nothing_watches_for_silence() -> None:
+    sent, _ = sender(Server())
+    clock = Clock(sent)
+    sent.break_silence(clock.started.append)
+    await turned(sent)
+    assert (clock.timers, clock.started) == ([], [])
