@@ -28,7 +28,7 @@ except ImportError as error:
 class OrjsonProvider(DefaultJSONProvider):
     """JSON with `orjson`: the same values as `DefaultJSONProvider`'s, in other words.
 
-    Text is UTF-8 without escapes, floats may have another notation (``1e16``, ``1e+16``), and NaN
+    Text is UTF-8 without escapes, floats may have another notation (``1e-7``, ``1e-07``), and NaN
     and infinity, which JSON has not, are ``null``. `enum.Enum` members are written too, as their
     values; they and `uuid.UUID` never come to `default`.
 

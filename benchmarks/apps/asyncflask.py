@@ -1,4 +1,10 @@
-"""Ours."""
+"""Ours.
+
+Settings, and where its documentation has them:
+
+- JSON by orjson, in both directions, with keys in the order that they came in, as with the others
+  that use orjson (docs/json.md).
+"""
 
 from __future__ import annotations
 
@@ -15,14 +21,22 @@ from asyncflask import (
     session,
     websocket,
 )
+from asyncflask.json.orjson import OrjsonProvider
 
 from . import shared
+
+
+class UnsortedProvider(OrjsonProvider):
+    """JSON by orjson, as it came."""
+
+    sort_keys = False
 
 
 def main() -> Flask:
     """Return the app."""
     app = Flask(__name__, template_folder=shared.TEMPLATES, static_folder=shared.static())
     app.secret_key = shared.SECRET
+    app.json = UnsortedProvider(app)
     add_plain(app)
     add_session(app)
     add_pages(app)

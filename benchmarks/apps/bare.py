@@ -1,15 +1,16 @@
 """No framework: an ASGI callable that does the work and nothing else. The limit.
 
-It has neither sessions nor uploads: both would be a framework's worth of code.
+JSON is orjson's, as that of all who can choose. It has neither sessions nor uploads: both would be a
+framework's worth of code.
 """
 
 from __future__ import annotations
 
-import json
 import typing as t
 from urllib.parse import parse_qsl
 
 import jinja2
+import orjson
 
 from . import shared
 
@@ -65,7 +66,7 @@ def plain() -> dict[str, App]:
         await answer(send, shared.TEXT.encode())
 
     async def data(scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        await answer(send, json.dumps(shared.DATA).encode(), JSON)
+        await answer(send, orjson.dumps(shared.DATA), JSON)
 
     async def user(scope: t.Any, receive: t.Any, send: t.Any) -> None:
         await answer(send, str(int(scope["path"][6:])).encode())
@@ -100,7 +101,7 @@ def bodies() -> dict[str, App]:
         await answer(send, ",".join(fields[name] for name in shared.FIELDS).encode())
 
     async def big(scope: t.Any, receive: t.Any, send: t.Any) -> None:
-        await answer(send, json.dumps(json.loads(await read(receive))).encode(), JSON)
+        await answer(send, orjson.dumps(orjson.loads(await read(receive))), JSON)
 
     return {"/form": form, "/big-json": big}
 
