@@ -12,7 +12,6 @@ from collections import deque
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..unlocked import cached_property
 from .isolation import Begun
 
 Message = t.MutableMapping[str, t.Any]
