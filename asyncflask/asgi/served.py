@@ -67,3 +67,6 @@ class MatchedContext(ServedContext):
 
     matched = True
     found: Matched
+
+    #: Whether the request may have sent a session, which the answer may have to do something about.
+    sends_session = False

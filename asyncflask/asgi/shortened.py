@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from ..dispatch import pipeline
-from ..dispatch.returns import goes_plainly, plain_parts
+from ..dispatch.returns import as_plain, plain_parts
 from ..drivers import LoopDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
@@ -24,18 +24,21 @@ _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     """Return the messages of the response, if that is all there is to do for a view's value."""
     app = ctx.app
-    if any(app._say) or (ctx.is_touched and (ctx.request.is_open or not goes_plainly(ctx))):
+    if any(app._say) or (ctx.is_touched and ctx.request.is_open):
         return None
+    looks = ctx.is_touched or ctx.sends_session
     try:
-        parts = plain_parts(app, value)
+        plain: t.Any = as_plain(ctx, value) if looks else plain_parts(app, value)
     except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
         return None
-    if parts is None:
+    if plain is None:
         return None
-    content_type, body = parts
+    body = plain[1]
     size = len(body)
     length = _LENGTHS[size] if size < 512 else (b"content-length", b"%d" % size)
-    headers = [content_type, length]
+    headers = [plain[0], length]
+    if looks:
+        headers += plain.more
     return (
         {"type": "http.response.start", "status": 200, "headers": headers},
         {"type": "http.response.body", "body": body},

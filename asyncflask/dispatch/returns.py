@@ -69,11 +69,6 @@ def as_plain(ctx: AppContext, value: t.Any) -> Plain | None:
     return Plain(*parts, tuple(wire_header(*each) for each in added))
 
 
-def goes_plainly(ctx: AppContext) -> bool:
-    """Whether no response object is needed, not for a session either that is open."""
-    return ctx._opened_session is None and _needs_no_object(ctx)
-
-
 def _needs_no_object(ctx: AppContext) -> bool:
     """Whether nobody wants to see a response object; that it has no session is known besides."""
     app = ctx.app

@@ -39,7 +39,7 @@ WAYS = {
     "shortcut": ([], True),
     "another cookie": ([(b"cookie", b"other=1")], True),
     "exchange": ([(b"content-length", b"0")], False),
-    "response object": ([(b"cookie", b"session=none")], False),
+    "session cookie": ([(b"cookie", b"session=none")], True),
 }
 
 
