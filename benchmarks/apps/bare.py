@@ -1,7 +1,7 @@
 """No framework: an ASGI callable that does the work and nothing else. The limit.
 
-JSON is orjson's, as that of all who can choose. It has neither sessions nor uploads: both would be a
-framework's worth of code.
+JSON is orjson's, as that of all who can choose. It has neither sessions nor uploads: both would be
+a framework's worth of code.
 """
 
 from __future__ import annotations
