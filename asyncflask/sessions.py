@@ -17,7 +17,13 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
 from .json.tag import TaggedJSONSerializer
-from .one_cookie import ATTRIBUTES, add_like_before, sent_cookie, written_like_before
+from .one_cookie import (
+    ATTRIBUTES,
+    add_like_before,
+    sent_cookie,
+    vary_by_cookie,
+    written_like_before,
+)
 from .sansio.app import App
 from .signing import kept_serializer, make_serializer, plain_payload
 from .wrappers import Request, Response
@@ -305,7 +311,7 @@ class SecureCookieSessionInterface(SessionInterface):
         """Set, refresh or delete the cookie, as the session asks for."""
         accessed = session.accessed
         if accessed:
-            _vary_by_cookie(response)
+            vary_by_cookie(response)
         try:
             cookie = self._cookie(app, session)
         finally:
@@ -318,7 +324,7 @@ class SecureCookieSessionInterface(SessionInterface):
         elif not add_like_before(response, name, value, expires, attributes):
             response.set_cookie(name, value, expires=expires, **_named(attributes))
         if not accessed:
-            _vary_by_cookie(response)
+            vary_by_cookie(response)
 
     def _added_headers(self, app: App, session: SessionMixin) -> list[tuple[str, str]] | None:
         """Return the headers that `save_session` adds to a response that has neither of them.
@@ -395,15 +401,3 @@ def added_headers(app: t.Any, session: SessionMixin) -> list[tuple[str, str]] | 
 
 def _named(attributes: tuple[t.Any, ...]) -> dict[str, t.Any]:
     return dict(zip(ATTRIBUTES, attributes, strict=True))
-
-
-def _vary_by_cookie(response: Response) -> None:
-    """Have caches keep an answer for this visitor only.
-
-    PERF: 2.5 us where no ``Vary`` has to be parsed and written again.
-    """
-    headers = response.headers
-    if "vary" in {name.lower() for name, _ in headers}:
-        response.vary.add("Cookie")
-    else:
-        headers.add("Vary", "Cookie")
