@@ -16,14 +16,8 @@ from functools import wraps
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.datastructures import CallbackDict
 
+from . import one_cookie
 from .json.tag import TaggedJSONSerializer
-from .one_cookie import (
-    ATTRIBUTES,
-    add_like_before,
-    sent_cookie,
-    vary_by_cookie,
-    written_like_before,
-)
 from .sansio.app import App
 from .signing import kept_serializer, make_serializer, plain_payload
 from .wrappers import Request, Response
@@ -283,7 +277,7 @@ class SecureCookieSessionInterface(SessionInterface):
         serializer = self.get_signing_serializer(app)
         if serializer is None:
             return None
-        cookie = sent_cookie(request, self.get_cookie_name(app))
+        cookie = one_cookie.sent_cookie(request, self.get_cookie_name(app))
         if not cookie:
             return self.session_class()
         max_age = int(app.permanent_session_lifetime.total_seconds())
@@ -301,7 +295,7 @@ class SecureCookieSessionInterface(SessionInterface):
         """
         if not app.config["SESSION_REFRESH_EACH_REQUEST"]:
             return False
-        cookie = sent_cookie(request, self.get_cookie_name(app))
+        cookie = one_cookie.sent_cookie(request, self.get_cookie_name(app))
         if not cookie:
             return False
         text = plain_payload(cookie)
@@ -311,7 +305,7 @@ class SecureCookieSessionInterface(SessionInterface):
         """Set, refresh or delete the cookie, as the session asks for."""
         accessed = session.accessed
         if accessed:
-            vary_by_cookie(response)
+            one_cookie.vary_by_cookie(response)
         try:
             cookie = self._cookie(app, session)
         finally:
@@ -321,10 +315,10 @@ class SecureCookieSessionInterface(SessionInterface):
         name, value, expires, attributes = cookie
         if value is None:
             response.delete_cookie(name, **_named(attributes))
-        elif not add_like_before(response, name, value, expires, attributes):
+        elif not one_cookie.add_like_before(response, name, value, expires, attributes):
             response.set_cookie(name, value, expires=expires, **_named(attributes))
         if not accessed:
-            vary_by_cookie(response)
+            one_cookie.vary_by_cookie(response)
 
     def _added_headers(self, app: App, session: SessionMixin) -> list[tuple[str, str]] | None:
         """Return the headers that `save_session` adds to a response that has neither of them.
@@ -342,7 +336,7 @@ class SecureCookieSessionInterface(SessionInterface):
         if value is None:
             return None
         limit = app.config["MAX_COOKIE_SIZE"]
-        header = written_like_before(name, value, expires, attributes, limit)
+        header = one_cookie.written_like_before(name, value, expires, attributes, limit)
         if header is None:
             return None
         added = ("Set-Cookie", header)
@@ -400,4 +394,4 @@ def added_headers(app: t.Any, session: SessionMixin) -> list[tuple[str, str]] | 
 
 
 def _named(attributes: tuple[t.Any, ...]) -> dict[str, t.Any]:
-    return dict(zip(ATTRIBUTES, attributes, strict=True))
+    return dict(zip(one_cookie.ATTRIBUTES, attributes, strict=True))
