@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import time
@@ -43,7 +44,7 @@ class Bound(t.NamedTuple):
     def ratios(self, found: Found) -> list[float]:
         """Return the ratio of each round, whose two sides saw the same machine."""
         pairs = zip(found[self.ours], found[self.best(found)], strict=True)
-        return [ours / theirs for ours, theirs in pairs]
+        return [ours / theirs if theirs else math.inf for ours, theirs in pairs]
 
     def ratio(self, found: Found) -> float:
         """Return the median of the rounds' ratios."""
