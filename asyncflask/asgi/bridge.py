@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from .. import _current
 from ..pipes import Pipe
-from ..workers import Lane, waiting
+from ..workers import Job, Lane, waiting
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
 from ..wrappers.wire import CLOSE
 from ..wsgi.bridge import FileWrapper, WSGICall
@@ -84,6 +84,13 @@ class _Bridge:
         await self.body.read_small()
         call = WSGICall(self._open_lane(), self.wsgi_app, self._environ())
         job = call.start()
+        try:
+            await self._answer(call, job)
+        finally:
+            call.let_go()
+
+    async def _answer(self, call: WSGICall, job: Job) -> None:
+        """Send the application's response, and wait for the end of its call."""
         try:
             await call.begun
             if call.body is not None:

@@ -134,6 +134,10 @@ class WSGICall:
         self._job = self.lane.start(self.run)
         return self._job
 
+    def let_go(self) -> None:
+        """Forget the call, which is over; it refers to this: a circle."""
+        self._job = None
+
     def run(self) -> None:
         """Call the application and hand on its response, to the end; in the lane's thread.
 
