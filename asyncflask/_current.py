@@ -66,9 +66,11 @@ def require_app_context() -> t.Any:
 
     :raises RuntimeError: if there is none.
     """
-    ctx = app_context()
-    if ctx is None:
-        raise RuntimeError(NO_APP)
+    ctx = context.get(None)  # PERF: mostly it is this one, found 0.2 us sooner
+    if ctx is None or ctx._shared is not None:
+        ctx = app_context()
+        if ctx is None:
+            raise RuntimeError(NO_APP)
     return ctx
 
 
@@ -77,9 +79,11 @@ def require_request_context() -> t.Any:
 
     :raises RuntimeError: if there is none.
     """
-    ctx = request_context()
-    if ctx is None:
-        raise RuntimeError(NO_REQUEST)
+    ctx = context.get(None)  # PERF: mostly it is this one, found 0.2 us sooner
+    if ctx is None or ctx._request is None:
+        ctx = request_context()
+        if ctx is None:
+            raise RuntimeError(NO_REQUEST)
     return ctx
 
 
@@ -113,41 +117,6 @@ def _default_template_ctx_processor() -> dict[str, t.Any]:
     if (ctx := request_context()) is not None:
         names["request"] = ctx.request
     return names
-
-
-def _request() -> t.Any:
-    """Return the request that is being handled.
-
-    PERF: 0.1 us where the context at hand is its own, as mostly; 0.3 by way of the others here.
-
-    :raises RuntimeError: if there is none.
-    """
-    ctx = context.get(None)
-    if ctx is None or ctx._request is None:
-        ctx = require_request_context()
-    return ctx._request
-
-
-def _session() -> t.Any:
-    """Return the session of the request that is being handled, marked as accessed.
-
-    :raises RuntimeError: if there is none.
-    """
-    ctx = context.get(None)
-    if ctx is None or ctx._request is None:
-        ctx = require_request_context()
-    return ctx.session
-
-
-def _g() -> t.Any:
-    """Return the namespace of the current app context.
-
-    :raises RuntimeError: if there is none.
-    """
-    ctx = context.get(None)
-    if ctx is None or ctx._shared is not None:
-        ctx = require_app_context()
-    return ctx.g
 
 
 def _attribute(find: t.Callable[[], t.Any], name: str) -> t.Callable[[], t.Any]:
@@ -190,8 +159,8 @@ def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
 
 app_ctx: t.Any = _proxy(require_app_context)
 current_app: t.Any = _proxy(require_app_context, "app")
-g: t.Any = _proxy(_g)
+g: t.Any = _proxy(require_app_context, "g")
 request_ctx: t.Any = _proxy(require_request_context)
-request: t.Any = _proxy(_request)
-session: t.Any = _proxy(_session)
+request: t.Any = _proxy(require_request_context, "_request")
+session: t.Any = _proxy(require_request_context, "session")
 websocket: t.Any = _proxy(require_websocket_context, "websocket")
