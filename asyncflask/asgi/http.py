@@ -122,13 +122,7 @@ class Exchange:
         hop = self.ctx._lane = WholeHop(self.app._pool())
         self._driver, hop.exchange = LoopDriver(self.app, hop), self
         hop.pool.submit(hop)
-        if not hop.over:
-            try:
-                await hop.wait()
-            except BaseException:
-                await hop.end_of_cancelled()
-                raise
-        result = hop.known()
+        result = await hop.outcome()
         if hop.context is not None:  # what it set, the rest of the request sees
             carry_over(hop.context)
             hop.context = None
