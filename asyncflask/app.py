@@ -386,6 +386,8 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
             begun = begin(self, scope, receive, send)
             if begun is not None:
                 return begun
+            if self._asgi_is_own:
+                return asgi.serve(self, scope, receive, send)
         return call_app(self, args)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
