@@ -8,9 +8,12 @@ import sys
 import pytest
 
 HEAD = """
-import asyncio, os, sys, threading
+import asyncio, logging, os, sys, threading
 import anyio
 from asyncflask import portal
+
+# What a loop in debug mode says when the machine stops the process for a tenth of a second.
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
 
 async def loop():
     await asyncio.sleep(0)
