@@ -84,7 +84,7 @@ def run(program: str) -> tuple[str, str, int]:
         [sys.executable, "-X", "dev", "-W", "error", "-c", HEAD + program],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
     return done.stdout, done.stderr, done.returncode

@@ -223,7 +223,10 @@ def test_a_silent_stream_is_kept_alive(site: Site, path: str) -> None:
 
 
 def test_headers_come_before_there_is_an_event(site: Site) -> None:
-    with httpx.Client() as client, client.stream("GET", f"{url(site)}/silent") as response:
+    with (
+        httpx.Client(timeout=PATIENCE) as client,
+        client.stream("GET", f"{url(site)}/silent") as response,
+    ):
         assert response.status_code == 200
 
 
@@ -241,7 +244,9 @@ def test_a_client_that_reconnects_goes_on_where_it_was(site: Site) -> None:
     seen: list[str] = []
     for count in (3, 10, 7, 1):
         headers = {"Last-Event-ID": seen[-1]} if seen else {}
-        with httpx.stream("GET", f"{url(site)}/numbers", headers=headers) as response:
+        with httpx.stream(
+            "GET", f"{url(site)}/numbers", headers=headers, timeout=PATIENCE
+        ) as response:
             seen += read_some(response, count)
     assert seen == [str(number) for number in range(1, 22)]
 
@@ -249,7 +254,7 @@ def test_a_client_that_reconnects_goes_on_where_it_was(site: Site) -> None:
 async def test_the_test_sides_reader_reads_from_a_server(site: Site) -> None:
     headers = {"Last-Event-ID": "9"}
     async with (
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=PATIENCE) as client,
         client.stream("GET", f"{url(site)}/numbers", headers=headers) as response,
     ):
         seen = [event.id async for event in aiter_sse(response)]
