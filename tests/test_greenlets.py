@@ -90,7 +90,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
         cwd=Path(__file__).parents[1],
     )

@@ -79,7 +79,7 @@ def make_app(count: Count, origin: Callable[[], str]) -> Flask:
     @app.get("/proxy/<path:path>")
     async def proxy(path: str) -> t.Any:
         async with (
-            httpx.AsyncClient() as client,
+            httpx.AsyncClient(timeout=PATIENCE) as client,
             client.stream("GET", f"{origin()}/{path}") as upstream,
             streaming_response(
                 upstream.status_code, mimetype=upstream.headers["content-type"]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import awake
 from .clients import allow_files
 from .served import Options
 
@@ -102,9 +103,9 @@ class Server:
 
     def until(self, condition: t.Callable[[], t.Any], patience: float = PATIENCE) -> bool:
         """Wait for something that the server does; return whether it did."""
-        deadline = time.monotonic() + patience
+        deadline = awake.now() + patience
         while not condition():
-            if time.monotonic() > deadline:
+            if awake.now() > deadline:
                 return False
             time.sleep(0.02)
         return True

@@ -10,15 +10,15 @@ import pytest
 
 from ..live.wire import request as raw_request
 from .clients import calling, crowd
-from .process import VARIETY, Server, name_of, started
+from .process import PATIENCE, VARIETY, Server, name_of, started
 
 CLIENTS = 2000
 
-#: Seconds for which the server keeps idle connections: longer than it takes to answer them all.
+#: Seconds for which the server keeps idle connections: far longer than answering them all takes.
 #: NOTE: uvicorn 0.54 keeps what it has for the last request of a connection that is reset until
 #: this time is over, also with a bare ASGI callable: 2,000 cycles, all gone when it
 #: was over. Its timer refers to them, and only a connection that ends in order stops it.
-KEEP_ALIVE = 8
+KEEP_ALIVE = 15
 
 PATHS = ("/sync/unread", "/async/unread")
 
@@ -32,7 +32,9 @@ def test_reset_all_at_once(variety: t.Any, tmp_path: Path) -> None:
         server.ask("mark")
         files, before = server.files, server.figures()
         peak = hold_and_reset(server)
-        assert server.until(lambda: is_as_before(server, files)), server.ask("state")
+        assert server.until(lambda: is_as_before(server, files), KEEP_ALIVE + PATIENCE), server.ask(
+            "state"
+        )
         assert server.ask("counts")["begun"] == server.ask("counts")["torn down"] == CLIENTS
         print(f"\nbefore {before}; peak {peak}; after {server.figures()}", end=" ")
 
