@@ -158,6 +158,11 @@ class Body(ABC):
 
     def read_all(self) -> bytes:
         """Return all that is left; raises what `take` does."""
+        rest = self._rest
+        if rest and self.complete and "_held" not in vars(self):  # PERF: 1 us less, for most bodies
+            self._rest = b""
+            self._count(rest)
+            return rest
         pieces = []
         while taken := self.take(CHUNK_BYTES):
             pieces.append(taken)

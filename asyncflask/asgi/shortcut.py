@@ -102,7 +102,7 @@ def _note(ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...]) -> bool
             ctx.sends_session = ctx.sends_session or session in value
         elif name == b"content-length" and length is None and _is_length(value):
             length = value
-        else:
+        elif name != b"content-type":
             return False  # which host is meant, or how long the body is
     ctx.has_body = length is not None and length != b"0"
     return True

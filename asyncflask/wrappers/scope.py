@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: The headers that decide how a request is handled, whatever the app does with it.
-NOTABLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"cookie"})
+NOTABLE = frozenset({b"host", b"content-length", b"content-type", b"transfer-encoding", b"cookie"})
 
 #: A host that every reader understands alike (RFC 3986 section 3.2.2), with or without a port.
 _PLAIN_HOST = re.compile(
