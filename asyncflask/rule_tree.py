@@ -73,6 +73,9 @@ _LITERAL_START = re.compile(r"(.*?)\(\?P<__werkzeug_0>", re.DOTALL)
 #: A choice of texts as `AnyConverter` writes it; whether they are literal is looked at again.
 _CHOICE = re.compile(r"\(\?:((?:[^\\()]|\\.)*)\)\)", re.DOTALL)
 
+#: A pattern that takes one segment, from its last variable on: what follows is literal text.
+_LITERAL_END = re.compile(r"(?:[^\\]|\\.)*\)((?:[^\\()]|\\.)*)\\Z", re.DOTALL)
+
 #: From how many ways on it pays to ask first which of them a segment may take.
 _MANY = 8
 
@@ -129,8 +132,8 @@ class Way:
         return len(segments) - leaves_slash, texts
 
 
-#: A way, and texts with one of which whatever it takes begins.
-_Started = tuple[Way, t.Collection[str]]
+#: A way, and pairs of texts, with one of which whatever it takes begins and ends.
+_Framed = tuple[Way, t.Collection[tuple[str, str]]]
 
 
 class Node:
@@ -155,7 +158,7 @@ class Node:
             for method in rule.methods:
                 self.ends.setdefault(method, end)
 
-    def set_ways(self, ways: list[_Started]) -> None:
+    def set_ways(self, ways: list[_Framed]) -> None:
         """Set what patterns open, in the order in which they are tried."""
         self.ways = tuple(way for way, _ in ways)
         if len(ways) >= _MANY:
@@ -178,24 +181,26 @@ class Node:
 
 
 class Index:
-    """Which of many ways a segment may take, told by the letters that it begins with.
+    """Which of many ways a segment may take, told by the letters that it begins and ends with.
 
-    PERF: a segment meets the ways that begin as it does, and not 10,000 others.
+    PERF: a segment meets the ways that begin and end as it does, and not 10,000 others.
     """
 
-    def __init__(self, ways: list[_Started]) -> None:
-        self._by_start: dict[str, list[tuple[int, Way]]] = {}
-        for place, (way, starts) in enumerate(ways):
-            for start in starts:
-                self._by_start.setdefault(start, []).append((place, way))
-        self._lengths = sorted({len(start) for start in self._by_start})
+    def __init__(self, ways: list[_Framed]) -> None:
+        self._by_frame: dict[tuple[str, str], list[tuple[int, Way]]] = {}
+        for place, (way, frames) in enumerate(ways):
+            for frame in frames:
+                self._by_frame.setdefault(frame, []).append((place, way))
+        self._lengths = sorted({(len(start), len(end)) for start, end in self._by_frame})
 
     def pick(self, segment: str) -> tuple[Way, ...]:
         """Return the ways that a segment may take, in their order."""
         found: dict[int, Way] = {}
-        for length in self._lengths:
-            if length <= len(segment):
-                found.update(self._by_start.get(segment[:length], ()))
+        for start, end in self._lengths:
+            before = len(segment) - end
+            if start <= before:
+                frame = segment[:start], segment[before:]
+                found.update(self._by_frame.get(frame, ()))
         return tuple(found[place] for place in sorted(found))
 
 
@@ -221,16 +226,16 @@ def compile_tree(url_map: Map, websocket: bool) -> Node:
         for segment, after in state.static.items():
             node.literal[segment] = child = Node()
             todo.append((after, child))
-        ways: list[_Started] = []
+        ways: list[_Framed] = []
         for part, after in state.dynamic:
             way = Way.for_part(part)
-            ways.append((way, _starts(part.content)))
+            ways.append((way, _frames(part.content, part.final)))
             todo.append((after, way.node))
         loose = [(rule, end) for rule, end in here if not rule.strict_slashes]
         if loose:
             way = Way(not_, ())
             way.node.set_ends(loose)
-            ways.append((way, ("",)))
+            ways.append((way, (("", ""),)))
         if ways:
             node.set_ways(ways)
     return root
@@ -300,6 +305,17 @@ def _convert(converter: BaseConverter) -> t.Callable[[str], t.Any] | None:
         return None
     bounded = converter.fixed_digits or converter.min is not None or converter.max is not None
     return converter.to_python if bounded else number
+
+
+@lru_cache(maxsize=256)  # as for `_starts`
+def _frames(pattern: str, final: bool) -> t.Collection[tuple[str, str]]:
+    """Return pairs of texts, with one of which a segment that a pattern takes begins and ends.
+
+    :param final: whether the pattern takes more than one segment, whose end is not looked at.
+    """
+    tail = None if final else _LITERAL_END.fullmatch(pattern)
+    end = "" if tail is None else _unescaped(tail[1])
+    return {(start, end) for start in _starts(pattern)}
 
 
 @lru_cache(maxsize=256)  # most rules of an app have one of a few; bounded by habit

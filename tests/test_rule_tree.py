@@ -12,7 +12,7 @@ from werkzeug.routing import Map as WerkzeugMap
 from werkzeug.routing import Rule as RuleBase
 
 from asyncflask import rule_tree
-from asyncflask.rule_tree import Index, Way, _starts
+from asyncflask.rule_tree import Index, Way, _frames, _starts
 
 from .matching import CONVERTERS, TEXTS, VARIABLES
 
@@ -43,17 +43,64 @@ def test_what_fits_a_pattern_begins_as_was_told(variable: str, text: str) -> Non
         assert any(text.startswith(start) for start in _starts(content))
 
 
-@given(
-    st.lists(st.sets(st.text("ab", max_size=3), min_size=1, max_size=3), max_size=12),
-    st.text("abc", max_size=4),
+@pytest.mark.parametrize(
+    ("rule", "frames"),
+    [
+        ("/<a>", {("", "")}),
+        ("/<a>.html", {("", ".html")}),
+        ("/pre-<int:a>-(x)", {("pre-", "-(x)")}),
+        ("/<a>-<b>\\)", {("", "\\)")}),
+        ("/<any(a, b):x>.y", {("a", ".y"), ("b", ".y")}),
+        ("/<grouped:x>)", {("", ")")}),
+        ("/p-<path:x>.html", {("p-", "")}),  # which may end in another segment
+    ],
 )
-def test_the_index_picks_what_may_fit_in_order(starts: list[set[str]], segment: str) -> None:
-    ways = [Way(len, None) for _ in starts]
-    index = Index(list(zip(ways, starts, strict=True)))
+def test_what_a_pattern_begins_and_ends_with(rule: str, frames: set[tuple[str, str]]) -> None:
+    found = part(rule)
+    assert {*_frames(found.content, found.final)} == frames
+
+
+def test_an_end_that_is_a_pattern_is_not_taken_for_text() -> None:
+    assert {*_frames(r"(?P<__werkzeug_0>[^/]+)(?:x|y)\Z", False)} == {("", "")}
+    assert {*_frames(r"(?P<__werkzeug_0>[^/]+)\.html", False)} == {("", "")}
+
+
+@given(
+    st.sampled_from(VARIABLES),
+    st.sampled_from(["", ".html", ")", "-(", "\\", "ä"]),
+    st.sampled_from(TEXTS),
+)
+def test_what_fits_a_pattern_ends_as_was_told(variable: str, end: str, text: str) -> None:
+    found = part(f"/{variable.format(n=0)}{end}")
+    whole = text + end
+    if re.match(found.content, whole):
+        frames = _frames(found.content, found.final)
+        assert any(whole.startswith(start) and whole.endswith(own) for start, own in frames)
+
+
+Frames = set[tuple[str, str]]
+
+
+@given(
+    st.lists(
+        st.sets(
+            st.tuples(st.text("ab", max_size=3), st.text("ab", max_size=2)), min_size=1, max_size=3
+        ),
+        max_size=12,
+    ),
+    st.text("abc", max_size=5),
+)
+def test_the_index_picks_what_may_fit_in_order(frames: list[Frames], segment: str) -> None:
+    def fits(start: str, end: str) -> bool:
+        room = len(start) + len(end) <= len(segment)
+        return room and segment.startswith(start) and segment.endswith(end)
+
+    ways = [Way(len, None) for _ in frames]
+    index = Index(list(zip(ways, frames, strict=True)))
     expected = [
         way
-        for way, own in zip(ways, starts, strict=True)
-        if any(segment.startswith(start) for start in own)
+        for way, own in zip(ways, frames, strict=True)
+        if any(fits(start, end) for start, end in own)
     ]
     assert [*index.pick(segment)] == expected
 
