@@ -113,16 +113,23 @@ def _put_headers(environ: WSGIEnvironment, scope: t.Mapping[str, t.Any]) -> None
         environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(values)
 
 
+@lru_cache(maxsize=256)  # bounded, since clients choose the names
+def _title(raw_name: bytes) -> str | None:
+    """Return a header's name as WSGI servers write it; None if it is to be dropped."""
+    name = raw_name.decode("latin-1").title()
+    return None if "_" in name or name == "Proxy" else name
+
+
 def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterable[tuple[str, str]]:
-    """Return each header's lower-case name once, with its values joined.
+    """Return each header's name once, with its values joined.
 
     :raises BadRequest: if `Host` or `Content-Length` was sent more than once.
     """
     found: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}  # PERF: no list for what is sent once
     for raw_name, raw_value in scope["headers"]:
-        name = raw_name.decode("latin-1").lower()
-        if "_" in name or name == "proxy":
+        name = _title(raw_name)
+        if name is None:
             continue
         value = raw_value.decode("latin-1")
         if name in found:
@@ -130,9 +137,9 @@ def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterable[tuple[str, str]]:
         else:
             found[name] = value
     for name, values in repeated.items():
-        if name in _SINGLE:
-            raise _sent_twice(name, len(values))
-        found[name] = ("; " if name == "cookie" else ",").join(values)
+        if name.lower() in _SINGLE:
+            raise _sent_twice(name.lower(), len(values))
+        found[name] = ("; " if name == "Cookie" else ",").join(values)
     return found.items()
 
 
