@@ -136,9 +136,10 @@ def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterable[tuple[str, str]]:
             repeated.setdefault(name, [found[name]]).append(value)
         else:
             found[name] = value
+    for key, name in _SINGLE.items():
+        if name in repeated:
+            raise _sent_twice(key, len(repeated[name]))
     for name, values in repeated.items():
-        if name.lower() in _SINGLE:
-            raise _sent_twice(name.lower(), len(values))
         found[name] = ("; " if name == "Cookie" else ",").join(values)
     return found.items()
 
