@@ -361,7 +361,7 @@ async def test_the_context_is_the_view_s_own(app: Flask, log: Log) -> None:
 
     @app.get("/", timeout=5)
     async def view() -> str:
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.lowlevel.checkpoint)
         return request.path
