@@ -16,7 +16,7 @@ from contextvars import copy_context
 
 import pytest
 
-from asyncflask import Flask, g, render_template_string, stream_with_context
+from asyncflask import Flask, g, pools, render_template_string, stream_with_context
 from asyncflask import request as current_request
 from asyncflask.templating import render_template_string_async
 
@@ -330,9 +330,10 @@ def test_a_task_that_outlives_what_was_waited_for_finds_a_thread(
 @stacks
 @pytest.mark.parametrize("path", ["view", "stream"])
 def test_a_server_that_stops_ends_what_is_deep_down(
-    loop: LoopName, http: HttpName, path: str
+    loop: LoopName, http: HttpName, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More requests than threads wait at the bottom; their teardown functions go down again."""
+    monkeypatch.setattr(pools, "JOIN_SECONDS", PATIENCE / 4)  # for a busy machine
     app = Flask(__name__)
     app.config["SYNC_WORKERS"] = 4
     nest = Nest(app)

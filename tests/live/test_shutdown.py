@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from asyncflask import Flask
+from asyncflask import Flask, pools
 
 from .. import awake
 from .server import PATIENCE, STACKS, HttpName, LoopName, serving
@@ -79,7 +79,10 @@ def make_app(record: Record, bridged: bool) -> Flask:
 @pytest.mark.parametrize(
     "path", ["/async", "/sync", "/sync/stream", "/async/stream", "/sync/stream_on_loop"]
 )
-def test_what_waits_is_ended(loop: LoopName, http: HttpName, bridged: bool, path: str) -> None:
+def test_what_waits_is_ended(
+    loop: LoopName, http: HttpName, bridged: bool, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "JOIN_SECONDS", PATIENCE / 4)  # for a busy machine
     record = Record()
     app: t.Any = make_app(record, bridged)
     server = serving(app, loop, http, timeout_graceful_shutdown=0)
