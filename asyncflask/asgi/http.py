@@ -146,6 +146,9 @@ class Exchange:
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
+                message = None if _has_more(result) else file.as_message()
+                if message is not None:  # PERF: 25 us of the loop's less for a range of a file
+                    return Whole(wire_start(result, self.request), message)
             if _needs_more(result):
                 self.open_lane().hold()
         return result
@@ -376,11 +379,16 @@ async def send_all(send: Send, messages: t.Iterable[Message]) -> None:
 def _is_whole(response: t.Any) -> bool:
     """Whether there is nothing more to do for a response but to send it."""
     return (
-        response.is_sequence
-        and getattr(response, "asgi_app", None) is None
-        and getattr(response, "trailers", None) is None
-        and not response._on_close
-        and not hasattr(response.response, "close")
+        response.is_sequence and not _has_more(response) and not hasattr(response.response, "close")
+    )
+
+
+def _has_more(response: t.Any) -> bool:
+    """Whether a response has more than status, headers and body."""
+    return bool(
+        getattr(response, "asgi_app", None) is not None
+        or getattr(response, "trailers", None) is not None
+        or response._on_close
     )
 
 
