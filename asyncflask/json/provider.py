@@ -197,7 +197,8 @@ def uncollected(read: t.Callable[[t.Any], t.Any], s: str | bytes) -> t.Any:
 
     Python collects after every 700 objects, to find that all of a value's are in use. From 3.12 on
     it waits for the end of such a call by itself; earlier, it is told to.
-    PERF: 1 MB of JSON, 25,000 lists and dicts: 8 ms, and 16 with the collections.
+    PERF: 1 MB of JSON, 25,000 lists and dicts: 13 ms, and 21 with the collections; by orjson 6
+    ms, and 10.
     """
     if len(s) < LARGE or not gc.isenabled():
         return read(s)

@@ -51,7 +51,7 @@ def send_path(
 ) -> Response:
     """Return a response with the file at a path.
 
-    PERF: 90 us for a range of a file; werkzeug's `send_file`, asked each time, takes 175.
+    PERF: 85 us for a range of a file, with the match of its URL; by `send_file` each time, 180.
 
     :param options: the keyword arguments of `werkzeug.utils.send_file`.
     :param stat: the file's status, if it is known.
@@ -115,7 +115,7 @@ def _learned(key: Hashable, path: str, stat: os.stat_result, options: dict[str, 
 
 
 def _response(request: Request, file: t.IO[bytes], head: Head) -> Response:
-    """Return what werkzeug would, with these headers. PERF: it sets one after another: 60 us."""
+    """Return what werkzeug would, with these headers. PERF: it sets each: 60 us more."""
     made = Response.__new__(Response)
     made.headers = Headers()
     made.headers._list += head
@@ -154,7 +154,7 @@ def _conditional(made: Response, request: Request) -> Response:
 def _take_range(made: Response, asked: str) -> bool:
     """Reduce a response to the range that was asked for; False if it is not plainly one of it.
 
-    PERF: 3 us; werkzeug, which knows all ranges that there are, takes 25.
+    PERF: 8 us; werkzeug, which knows all ranges that there are, takes 31.
     """
     found = _RANGE.fullmatch(asked)
     if found is None:
