@@ -31,6 +31,7 @@ from ..wrappers.wire import (
     RawHeaders,
     Whole,
     as_whole,
+    has_more,
     is_bodiless,
     is_whole,
     wire_header,
@@ -146,6 +147,9 @@ class Exchange:
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
+                message = None if has_more(result) else file.as_message()
+                if message is not None:  # PERF: 25 us of the loop's less for a range of a file
+                    return Whole(wire_start(result, self.request), message)
             if _needs_more(result):
                 self.open_lane().hold()
         return result

@@ -139,11 +139,16 @@ def is_bodiless(status: int) -> bool:
 def is_whole(response: t.Any) -> bool:
     """Whether there is nothing more to do for a response but to send it."""
     return (
-        response.is_sequence
-        and getattr(response, "asgi_app", None) is None
-        and getattr(response, "trailers", None) is None
-        and not response._on_close
-        and not hasattr(response.response, "close")
+        response.is_sequence and not has_more(response) and not hasattr(response.response, "close")
+    )
+
+
+def has_more(response: t.Any) -> bool:
+    """Whether a response has more than status, headers and body."""
+    return bool(
+        getattr(response, "asgi_app", None) is not None
+        or getattr(response, "trailers", None) is not None
+        or response._on_close
     )
 
 
