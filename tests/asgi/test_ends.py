@@ -202,6 +202,7 @@ async def test_what_is_ending_already_is_not_interrupted_again() -> None:
 
     async def stream() -> None:
         with end:
+            end.begin()
             try:
                 await anyio.sleep_forever()
             finally:
