@@ -190,7 +190,7 @@ class EventSourceResponse(Response):
     :raises ValueError: if `ping` is not positive.
     """
 
-    default_mimetype = "text/event-stream"
+    default_mimetype: str = "text/event-stream"
     ends_at_shutdown = True
 
     def __init__(
@@ -203,10 +203,14 @@ class EventSourceResponse(Response):
     ) -> None:
         if ping is not None and not 0 < ping < math.inf:
             raise ValueError(f"ping is a number of seconds, or None for no pings, not {ping!r}.")
-        complete = Headers(headers)
-        for name, value in _HEADERS:
-            complete.setdefault(name, value)
-        super().__init__(encoded(events, encode, "EventSourceResponse", "events"), status, complete)
+        body = encoded(events, encode, "EventSourceResponse", "events")
+        if headers is None and status is None and self._begins_as_any():
+            self._begin_with(body, self.default_mimetype, *_HEADERS)
+        else:  # PERF: 10 us more
+            complete = Headers(headers)
+            for name, value in _HEADERS:
+                complete.setdefault(name, value)
+            super().__init__(body, status, complete)
         if ping is not None:
             self.keep_alive = ping, PING
 

@@ -13,6 +13,7 @@ from functools import partial
 
 from ..handover import close_body
 from ..loops import on_asyncio
+from .arrivals import Message
 from .beside import Beside
 from .body import Send
 from .ends import StreamEnd
@@ -44,7 +45,7 @@ class Delivery:
         keep_alive: tuple[float, bytes] | None = None,
         endless: bool = False,
     ) -> None:
-        self.end, self._watch = StreamEnd(app, endless), watch
+        self.end, self._watch, self._send = StreamEnd(app, endless), watch, send
         self._outgoing = Outgoing(entered, send, keep_alive, self._begin)
 
     @property
@@ -52,8 +53,13 @@ class Delivery:
         """Whether the client was seen to leave."""
         return self.end.gone
 
-    async def deliver(self, chunks: t.AsyncIterable[t.Any]) -> Exception | None:
-        """Send a body, until its end or what comes before, and close it; return its error."""
+    async def deliver(
+        self, chunks: t.AsyncIterable[t.Any], start: Message | None = None
+    ) -> Exception | None:
+        """Send a body, until its end or what comes before, and close it; return its error.
+
+        :param start: the message that begins the response, if it has not begun.
+        """
         outgoing, end = self._outgoing, self.end
         if not on_asyncio():
             outgoing.begin()
@@ -63,6 +69,8 @@ class Delivery:
                 with end:
                     try:
                         try:
+                            if start is not None:
+                                await self._send(start)
                             await outgoing.send(chunks, end)
                         finally:  # NOTE: in the scopes that it began in, and has to leave
                             if getattr(chunks, "ag_frame", self) is not None:

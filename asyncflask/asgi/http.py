@@ -162,10 +162,14 @@ class Exchange:
             await self.fail(error)
         finally:
             _current.context.reset(token)
-            if self.ctx._lane is not None:
-                self.ctx._lane.release()
-            self.body.release()
-            self.ctx.forget_errors()
+            self.release()
+
+    def release(self) -> None:
+        """Let go of what is held for the request."""
+        if self.ctx._lane is not None:
+            self.ctx._lane.release()
+        self.body.release()
+        self.ctx.forget_errors()
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""

@@ -37,6 +37,9 @@ class ServedContext(AppContext):
     #: Whether something has asked for the request, or for anything that needs it.
     is_touched = False
 
+    #: Whether the response has begun before the request is made.
+    is_answered = False
+
     connection: Connection
 
     def __init__(self, app: t.Any, connection: Connection) -> None:
@@ -51,6 +54,8 @@ class ServedContext(AppContext):
         scope, receive, send, entered = self.connection
         self.is_touched, notable = True, self.notable
         body = RequestBody(notable, receive, entered, send)
+        if self.is_answered:
+            body.answered = True
         request: Request = self.app.request_class.from_scope(scope, body)
         request.notable, request.json_module = notable, self.app.json
         if self.found is not None:

@@ -18,7 +18,7 @@ from .. import _current
 from ..dispatch.plan import NOT_OURS
 from ..drivers import is_async, stays_on_loop
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
-from . import shortlane
+from . import shortlane, shortstream
 from .http import Exchange, Message, Receive, Send, send_all
 from .isolation import begun_in
 from .served import MatchedContext
@@ -105,6 +105,10 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
     finally:
         _reset(token)
     if answer is None:
+        found = None if known else shortstream.streamed(ctx, value)
+        if found is not None:
+            await shortstream.serve(ctx, found)
+            return
         await LongExchange(ctx, None, known or partial(same, value)).serve()
         return
     _, _, send, entered = ctx.connection
