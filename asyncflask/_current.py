@@ -106,6 +106,12 @@ def require_websocket_context() -> t.Any:
     return ctx
 
 
+def _require_websocket() -> t.Any:
+    ctx = context.get(None)  # PERF: a third of a message's look-up is saved
+    found = None if ctx is None else ctx.websocket
+    return require_websocket_context().websocket if found is None else found
+
+
 def _default_template_ctx_processor() -> dict[str, t.Any]:
     """Give every template `g` and `request` themselves, which are faster than their proxies.
 
@@ -138,7 +144,7 @@ def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
         __doc__ = vars(local.LocalProxy)["__doc__"]  # the object's
 
         def __getattribute__(self, attribute: str) -> t.Any:
-            if attribute[:1] == "_":  # the proxy's own, or what says what it stands for
+            if attribute < "a":  # "_": the proxy's own, or what says what it stands for
                 return own(self, attribute)
             return getattr(current(), attribute)
 
@@ -163,4 +169,4 @@ g: t.Any = _proxy(require_app_context, "g")
 request_ctx: t.Any = _proxy(require_request_context)
 request: t.Any = _proxy(require_request_context, "_request")
 session: t.Any = _proxy(require_request_context, "session")
-websocket: t.Any = _proxy(require_websocket_context, "websocket")
+websocket: t.Any = _proxy(_require_websocket)

@@ -93,7 +93,8 @@ async def serve(ctx: MatchedContext, found: Streamed) -> None:
         raise
     finally:
         try:
-            if ctx.is_touched or ctx._lane is not None or any(app._say):
+            closes = response is not None and response._on_close
+            if closes or ctx.is_touched or ctx._lane is not None or any(app._say):
                 await _end(ctx, response, error)
         finally:
             _current.context.reset(token)
