@@ -101,20 +101,21 @@ class ServerSentEvent:
 
     def encode(self) -> bytes:
         """Return the event as it is sent, the empty line at its end included."""
-        lines = []
+        lines = ""
         if self.comment is not None:
-            lines.append(": " + _split(self.comment, "\n: "))
+            lines = ": " + _split(self.comment, "\n: ") + "\n"
         if self.event is not None:
-            lines.append("event: " + self.event)
+            lines += f"event: {self.event}\n"
         if self.id is not None:
-            lines.append(f"id: {self.id}")
+            lines += f"id: {self.id}\n"
         if self.retry is not None:
-            lines.append(f"retry: {self.retry}")
+            lines += f"retry: {self.retry}\n"
         if self.data is not None:
             text = self.data if isinstance(self.data, str) else json.dumps(self.data)
-            lines.append("data: " + _split(text, "\ndata: "))
-        lines.append("\n")
-        return "\n".join(lines).encode()
+            if "\n" in text or "\r" in text:
+                text = _split(text, "\ndata: ")
+            lines += f"data: {text}\n"
+        return f"{lines}\n".encode()
 
 
 def _check_line(name: str, value: t.Any) -> None:

@@ -61,12 +61,12 @@ class Delivery:
         :param start: the message that begins the response, if it has not begun.
         """
         outgoing, end = self._outgoing, self.end
-        if not on_asyncio():
-            outgoing.begin()
         error: Exception | None = None
         try:
             with self:
                 with end:
+                    if not (on_asyncio() or end.stopped):
+                        outgoing.begin()
                     try:
                         try:
                             if start is not None:

@@ -58,6 +58,8 @@ class StreamEnd:
     def begin(self) -> None:
         """Have the block ended from here on; on trio, before another scope is entered in it."""
         self._interrupt = Interrupt().__enter__()
+        if self.over:  # the body itself has begun the shutdown, and now it waits
+            self._trigger()
 
     def __exit__(self, kind: t.Any, error: BaseException | None, trace: t.Any) -> bool:
         calling, self._calling = self._calling, None  # it refers to `stop`: a circle

@@ -113,7 +113,7 @@ class Outgoing:
             return await self._driven(self._collect(items, made, end), end)
         except Exception:
             if self._held and self._failure is None:
-                await self._put()  # what there was before the error
+                await self._watched(self._put())  # what there was before the error
             raise
         finally:
             failure, self._failure = self._failure, None
