@@ -44,7 +44,7 @@ def sends_in_threads(
 
     @wraps(func)
     def either(self: S, data: D) -> t.Awaitable[R]:
-        lane = lanes.get(get_ident())
+        lane = lanes.get(get_ident()) if lanes else None
         return func(self, data) if lane is None else _wait(lane, func, self, data)
 
     return either

@@ -256,6 +256,11 @@ def _on_trio() -> bool:
     return False
 
 
+def on_asyncio() -> bool:
+    """Whether the event loop that runs here is asyncio's."""
+    return not _on_trio()
+
+
 def on_event_loop() -> bool:
     """Whether the calling thread runs an event loop, which sync code must not keep waiting."""
     trio = sys.modules.get("trio")

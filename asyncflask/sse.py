@@ -101,20 +101,21 @@ class ServerSentEvent:
 
     def encode(self) -> bytes:
         """Return the event as it is sent, the empty line at its end included."""
-        lines = []
+        lines = ""
         if self.comment is not None:
-            lines.append(": " + _split(self.comment, "\n: "))
+            lines = ": " + _split(self.comment, "\n: ") + "\n"
         if self.event is not None:
-            lines.append("event: " + self.event)
+            lines += f"event: {self.event}\n"
         if self.id is not None:
-            lines.append(f"id: {self.id}")
+            lines += f"id: {self.id}\n"
         if self.retry is not None:
-            lines.append(f"retry: {self.retry}")
+            lines += f"retry: {self.retry}\n"
         if self.data is not None:
             text = self.data if isinstance(self.data, str) else json.dumps(self.data)
-            lines.append("data: " + _split(text, "\ndata: "))
-        lines.append("\n")
-        return "\n".join(lines).encode()
+            if "\n" in text or "\r" in text:
+                text = _split(text, "\ndata: ")
+            lines += f"data: {text}\n"
+        return f"{lines}\n".encode()
 
 
 def _check_line(name: str, value: t.Any) -> None:
@@ -190,7 +191,7 @@ class EventSourceResponse(Response):
     :raises ValueError: if `ping` is not positive.
     """
 
-    default_mimetype = "text/event-stream"
+    default_mimetype: str = "text/event-stream"
     ends_at_shutdown = True
 
     def __init__(
@@ -203,10 +204,14 @@ class EventSourceResponse(Response):
     ) -> None:
         if ping is not None and not 0 < ping < math.inf:
             raise ValueError(f"ping is a number of seconds, or None for no pings, not {ping!r}.")
-        complete = Headers(headers)
-        for name, value in _HEADERS:
-            complete.setdefault(name, value)
-        super().__init__(encoded(events, encode, "EventSourceResponse", "events"), status, complete)
+        body = encoded(events, encode, "EventSourceResponse", "events")
+        if headers is None and status is None and self._begins_as_any():
+            self._begin_with(body, self.default_mimetype, *_HEADERS)
+        else:  # PERF: 10 us more
+            complete = Headers(headers)
+            for name, value in _HEADERS:
+                complete.setdefault(name, value)
+            super().__init__(body, status, complete)
         if ping is not None:
             self.keep_alive = ping, PING
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context, copy_context
-from functools import partial
 
 import anyio
 from werkzeug.exceptions import ClientDisconnected, HTTPException, InternalServerError
@@ -40,15 +39,13 @@ from ..wrappers.wire import (
 from .appbody import send_by_app
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
-from .beside import Beside
 from .body import Send as Send
 from .body import read_for_loop
-from .ends import StreamEnd
+from .delivery import Delivery
 from .failure import debug_page
 from .filebody import BY_PATH, FileBody, as_file
 from .isolation import begun_in, called_in
 from .lanebody import chunks_from_lane
-from .outgoing import Outgoing
 from .served import ServedContext
 
 Step = t.Callable[..., t.Coroutine[t.Any, t.Any, t.Any]]
@@ -169,10 +166,14 @@ class Exchange:
             await self.fail(error)
         finally:
             _current.context.reset(token)
-            if self.ctx._lane is not None:
-                self.ctx._lane.release()
-            self.body.release()
-            self.ctx.forget_errors()
+            self.release()
+
+    def release(self) -> None:
+        """Let go of what is held for the request."""
+        if self.ctx._lane is not None:
+            self.ctx._lane.release()
+        self.body.release()
+        self.ctx.forget_errors()
 
     async def handle(self) -> t.Any:
         """Run the pipeline and return its response."""
@@ -284,28 +285,12 @@ class Exchange:
         keep_alive: tuple[float, bytes] | None = None,
         endless: bool = False,
     ) -> None:
-        """Send a body chunk by chunk, until its end, or what comes before (see `StreamEnd`)."""
-        error: BaseException | None = None
-        end = StreamEnd(self.app, endless)
-        outgoing = Outgoing(self.entered, self._send, keep_alive)
-        watch = partial(self.body.arrivals.watch, end.leave)
-        try:
-            with Beside(outgoing.loop, [watch], end.leave) as beside:
-                outgoing.break_silence(beside.run)
-                with end:
-                    try:
-                        try:
-                            await outgoing.send(chunks, end)
-                        finally:  # NOTE: in the scopes that it began in, and has to leave
-                            await close_body(chunks)
-                    except Exception as raised:  # NOTE: raised below, where it is known why
-                        error = raised
-                if end.stopped and error is None and not end.gone:
-                    await outgoing.finish()
-        finally:
-            outgoing.end()
-        self.gone = end.gone
-        left = end.gone or self.body.cut_off
+        """Send a body chunk by chunk, until its end, or what comes before (see `Delivery`)."""
+        watch, entered = self.body.watch, self.entered
+        delivery = Delivery(self.app, entered, self._send, watch, keep_alive, endless)
+        error = await delivery.deliver(chunks)
+        self.gone = delivery.gone
+        left = self.gone or self.body.cut_off
         try:
             if error and not (left and isinstance(error, (OSError, ClientDisconnected))):
                 raise error

@@ -38,6 +38,9 @@ class ServedContext(AppContext):
     #: Whether something has asked for the request, or for anything that needs it.
     is_touched = False
 
+    #: Whether the response has begun before the request is made.
+    is_answered = False
+
     connection: Connection
 
     #: Whether the request has a body.
@@ -57,6 +60,8 @@ class ServedContext(AppContext):
         body = RequestBody(notable, receive, entered, send)
         if not body.complete:
             body.timeout = self.app.config["BODY_TIMEOUT"]
+        if self.is_answered:
+            body.answered = True
         request: Request = self.app.request_class.from_scope(scope, body)
         request.notable, request.json_module = notable, self.app.json
         if self.found is not None:

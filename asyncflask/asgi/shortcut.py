@@ -20,7 +20,7 @@ from ..dispatch.plan import NOT_OURS, Hooks, Way
 from ..drivers import LoopDriver, is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
-from . import shortlane
+from . import shortlane, shortstream
 from .body import read_for_loop
 from .http import Exchange, Message, Receive, Send, send_all
 from .isolation import begun_in
@@ -133,7 +133,7 @@ def _serve_for(rule: t.Any, view: View | None) -> t.Any:
 async def _on_loop(ctx: MatchedContext, view: View) -> None:
     """Await an async view, and the callbacks around it, and send the response."""
     app, hooks = ctx.app, ctx.hooks
-    outcome: Answer | Known
+    outcome: Answer | shortstream.Streamed | Known
     token = _set(ctx)
     try:
         if ctx.has_body:
@@ -146,16 +146,21 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
             outcome = (
                 partial(same, value)
                 if any(app._say)
-                else answer_of(ctx, value) or await finalized(ctx, LoopDriver(app), None, value)
+                else answer_of(ctx, value)
+                or shortstream.streamed(ctx, value)
+                or await finalized(ctx, LoopDriver(app), None, value)
             )
     except BaseException as error:
         outcome = partial(raising, error)
     finally:
         _reset(token)
     if not isinstance(outcome, tuple):
-        exchange = LongExchange(ctx, None, outcome)
-        del outcome  # the error refers to this frame
-        await exchange.serve()
+        if isinstance(outcome, shortstream.Streamed):
+            rest = shortstream.serve(ctx, outcome)
+        else:
+            rest = LongExchange(ctx, None, outcome).serve()
+        del outcome  # an error refers to this frame
+        await rest
         return
     if ctx.has_body:
         ctx.body.release()
@@ -166,6 +171,6 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
         await send(end)
         return
     # The view may have set context variables, which the server must not see.
-    rest = begun_in(entered, send_all(send, outcome))
-    if rest is not None:
-        await rest
+    begun = begun_in(entered, send_all(send, outcome))
+    if begun is not None:
+        await begun

@@ -90,13 +90,13 @@ class Response(ResponseBase):
         PERF: 2 us, where it takes 6: it sets header after header, each time looking for another.
         """
         data = body.encode() if isinstance(body, str) else body
+        self._begin_with([data], mimetype, ("Content-Length", str(len(data))))
+
+    def _begin_with(self, body: t.Any, mimetype: str, *headers: tuple[str, str]) -> None:
         self.headers = Headers()
-        self.headers._list += (
-            ("Content-Type", _content_type(mimetype)),
-            ("Content-Length", str(len(data))),
-        )
+        self.headers._list += ("Content-Type", _content_type(mimetype)), *headers
         self._status, self._status_code = "200 OK", 200
-        self.direct_passthrough, self._on_close, self.response = False, [], [data]
+        self.direct_passthrough, self._on_close, self.response = False, [], body
 
     #: The ASGI application that sends this response's body, if a view returned one.
     asgi_app: t.Any = None

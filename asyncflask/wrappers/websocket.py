@@ -125,7 +125,7 @@ class Websocket:
         self._surely_small = self._max_size // 4  # letters: UTF-8 takes up to four bytes for one
         rate = app.config["WEBSOCKET_MAX_MESSAGE_RATE"]
         if rate is not None:
-            self._pace = Pace(rate)
+            self._pace, self._surely_small = Pace(rate), -1  # each has to be looked at
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.request.url!r} [{self.state.value}]>"
@@ -208,7 +208,7 @@ class Websocket:
             if data is None:
                 data = t.cast("bytes", message["bytes"])
             self._in_a_row = 0
-            if len(data) > self._surely_small or self._pace is not None:
+            if len(data) > self._surely_small:
                 await self._limit(data)
         except WebSocketDisconnect:
             if end is None:

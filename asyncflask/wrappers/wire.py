@@ -70,10 +70,10 @@ def wire_headers(response: t.Any, request: Asked) -> RawHeaders:
     and to look for a header that is missing costs 1.3 us each. For a redirection, whose target is
     sent as it is, no environ is made: 10 us.
     """
-    own = type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
-    raw = _complete_headers(response) if own else None
+    raw = complete_headers(response)
     if raw is not None:
         return raw
+    own = type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
     located = (not own or response.autocorrect_location_header) and _is_located(response)
     headers = response.get_wsgi_headers(request.environ if located else {})
     return [wire_header(name, value) for name, value in headers]
@@ -83,9 +83,13 @@ def _is_located(response: t.Any) -> bool:
     return any(name.lower() in _LOCATIONS for name, _ in response.headers)
 
 
-def _complete_headers(response: t.Any) -> RawHeaders | None:
-    """Return a response's headers if werkzeug would change nothing in them."""
-    if response.status_code in (204, 304):
+def complete_headers(response: t.Any) -> RawHeaders | None:
+    """Return a response's headers if werkzeug would change nothing in them.
+
+    :raises ValueError: if one of them cannot be sent.
+    """
+    own = type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
+    if not own or response.status_code in (204, 304):
         return None
     try:
         raw = [
@@ -97,7 +101,8 @@ def _complete_headers(response: t.Any) -> RawHeaders | None:
             return None
         raise
     known = dict(raw)
-    is_complete = b"content-length" in known and known.keys().isdisjoint(_RAW_LOCATIONS)
+    is_long = b"content-length" in known or not response.is_sequence
+    is_complete = is_long and known.keys().isdisjoint(_RAW_LOCATIONS)
     return raw if is_complete else None
 
 

@@ -195,6 +195,31 @@ async def test_an_error_at_the_end_is_raised() -> None:
     assert not served.is_complete
 
 
+@pytest.mark.parametrize("pieces", [0, 1, 3])
+async def test_a_body_that_begins_the_shutdown_itself_is_ended_where_it_waits(pieces: int) -> None:
+    served = Served()
+
+    async def events() -> AsyncIterator[str]:
+        for number in range(pieces):
+            yield str(number)
+        served.app.shutdown_event.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            served.log.append("closed")
+        yield "never"
+
+    @served.app.get("/")
+    async def view() -> Response:
+        return EventSourceResponse(events(), ping=None)
+
+    with served.app._shutdown.serving(), anyio.fail_after(10):
+        await served.ask("/")
+    assert served.log == ["closed", "answered"]
+    assert served.body == b"".join(b"data: %d\n\n" % number for number in range(pieces))
+    assert served.is_complete
+
+
 async def test_what_is_ending_already_is_not_interrupted_again() -> None:
     app = Flask("app")
     done: list[str] = []
@@ -202,6 +227,7 @@ async def test_what_is_ending_already_is_not_interrupted_again() -> None:
 
     async def stream() -> None:
         with end:
+            end.begin()
             try:
                 await anyio.sleep_forever()
             finally:

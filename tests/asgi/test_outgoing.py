@@ -58,9 +58,82 @@ async def test_all_of_it_in_order_and_its_end_in_the_servers_context(waits: bool
     sent, end = sender(server)
     var.set("handler")
     await sent.send(numbers(3), end)
-    assert server.bodies == [b"0", b"1", b"2", b""]
-    assert server.contexts == ["handler"] * 3 + ["outer"]
+    assert b"".join(server.bodies) == b"012"
+    assert server.contexts == ["handler"] * (len(server.bodies) - 1) + ["outer"]
     assert end.complete
+
+
+async def test_what_comes_without_a_wait_travels_together(anyio_backend_name: str) -> None:
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(numbers(5), end)
+    one_by_one = [b"0", b"1", b"2", b"3", b"4", b""]
+    assert server.bodies == ([b"0", b"1234"] if anyio_backend_name == "asyncio" else one_by_one)
+
+
+async def test_nothing_is_held_while_the_body_waits() -> None:
+    server = Server()
+    sent, end = sender(server)
+
+    async def pieces() -> AsyncIterator[str]:
+        for number in range(0, 9, 3):
+            yield f"{number}"
+            yield f"{number + 1}"
+            yield f"{number + 2}"
+            await checkpoint()
+            assert b"".join(server.bodies).endswith(b"%d" % (number + 2))
+
+    await sent.send(pieces(), end)
+    assert b"".join(server.bodies) == b"012345678"
+
+
+async def test_no_more_is_held_than_servers_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "HOLD_BYTES", 3)
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(numbers(9), end)
+    assert b"".join(server.bodies) == b"012345678"
+    assert max(map(len, server.bodies)) <= 3
+
+
+async def test_a_large_piece_is_not_copied() -> None:
+    large = b"x" * outgoing.HOLD_BYTES
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        yield b"small"
+        yield large
+        yield b"last"
+
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(pieces(), end)
+    assert b"".join(server.bodies) == b"firstsmall" + large + b"last"
+    assert any(body is large for body in server.bodies)
+
+
+async def test_a_buffer_may_be_written_to_again() -> None:
+    async def pieces() -> AsyncIterator[bytearray | memoryview]:
+        buffer = bytearray(1)
+        for number in b"abcd":
+            buffer[0] = number
+            yield buffer
+            yield memoryview(buffer)
+
+    server = Server()
+    sent, end = sender(server)
+    await sent.send(pieces(), end)
+    assert b"".join(server.bodies) == b"aabbccdd"
+
+
+async def test_what_is_no_piece_is_refused() -> None:
+    async def pieces() -> AsyncGenerator[t.Any, None]:
+        yield 5
+
+    sent, end = sender(Server())
+    async with aclosing(pieces()) as body:
+        with pytest.raises(TypeError, match="bytes-like"):
+            await sent.send(body, end)
 
 
 async def test_empty_pieces_are_left_out() -> None:
@@ -76,7 +149,7 @@ async def test_empty_pieces_are_left_out() -> None:
 
 @pytest.mark.parametrize("waits", [False, True])
 async def test_others_get_their_turn(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "PER_TURN", 2)
+    monkeypatch.setattr(outgoing, "SLICE", -1.0)
     server = Server(waits)
     sent, end = sender(server)
     seen: list[int] = []
@@ -92,58 +165,78 @@ async def test_others_get_their_turn(waits: bool, monkeypatch: pytest.MonkeyPatc
     assert len(set(seen)) > 10
 
 
-async def test_a_body_that_waits_gives_others_their_turn_itself(
+class Turns(list[str]):
+    """The turns that a body has others take."""
+
+    def __init__(self, sent: Outgoing) -> None:
+        sent.loop.turn = self.turn
+
+    async def turn(self) -> None:
+        self.append("turn")
+
+
+async def test_a_body_gives_others_their_turn_when_its_slice_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    turns: list[str] = []
+    monkeypatch.setattr(outgoing, "SLICE", 1000.0)
+    sent, end = sender(Server())
+    turns = Turns(sent)
+    await sent.send(numbers(100), end)
+    assert turns == []
 
-    async def turn() -> None:
-        turns.append("turn")
 
-    async def waiting() -> AsyncIterator[str]:
-        for number in range(10):
-            await anyio.wait_all_tasks_blocked()  # others had their turn, and the loop its own
-            yield str(number)
-
-    monkeypatch.setattr(outgoing, "PER_TURN", 1)
+async def test_pieces_that_are_work_go_one_by_one_and_others_get_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", -1.0)  # every piece takes longer
     server = Server()
     sent, end = sender(server)
-    sent.loop.turn = turn
-    await sent.send(waiting(), end)
-    assert turns == []
-    await sent.send(numbers(10), end)
-    assert len(turns) >= 9
-
-
-async def test_pieces_that_are_work_give_others_their_turn_one_by_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    turns: list[str] = []
-
-    async def turn() -> None:
-        turns.append("turn")
-
-    monkeypatch.setattr(outgoing, "LONG", -1.0)  # every piece takes longer
-    sent, end = sender(Server())
-    sent.loop.turn = turn
+    turns = Turns(sent)
     await sent.send(numbers(5), end)
-    assert len(turns) == 4  # before the first there was nothing to see to
+    assert server.bodies == [b"0", b"1", b"2", b"3", b"4", b""]
+    assert len(turns) == 5
 
 
-async def test_an_error_of_the_body_is_raised_whoever_looks(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_body_without_a_wait_begins_nothing() -> None:
+    begun: list[str] = []
+    sent, end = sender(Server(), begin=lambda: begun.append("begun"))
+    await sent.send(numbers(5), end)
+    assert begun == []
+
+
+async def test_a_wait_of_the_server_is_one() -> None:
+    begun: list[str] = []
+    sent, end = sender(Server(waits=True), begin=lambda: begun.append("begun"))
+    await sent.send(numbers(5), end)
+    assert begun == ["begun"]
+
+
+@pytest.mark.parametrize("lasts", [False, True])
+async def test_turns_are_no_wait_before_there_are_some(
+    lasts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", -1.0)
+    begun: list[str] = []
+    sent, end = sender(Server(), begin=lambda: begun.append("begun"))
+    await sent.send(numbers(outgoing.TURNS_ALONE + lasts), end)
+    assert begun == ["begun"] * lasts
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_error_of_the_body_is_raised_behind_what_it_gave(waits: bool) -> None:
     async def failing() -> AsyncIterator[str]:
-        yield "before"
-        await checkpoint()
+        yield "one,"
+        yield "two,"
+        yield "three"
+        if waits:
+            await checkpoint()
         raise LookupError("behind")
 
-    monkeypatch.setattr(outgoing, "PER_TURN", 1)
     server = Server()
     sent, end = sender(server)
     with pytest.raises(LookupError, match="behind"):
         await sent.send(failing(), end)
-    assert server.bodies == [b"before"]
+    assert b"".join(server.bodies) == b"one,two,three"
     assert not end.complete
 
 
@@ -190,7 +283,7 @@ async def test_pings_and_pieces_never_meet(waits: bool) -> None:
         await sent.send(slow(), end)
         group.cancel_scope.cancel()
     pieces = [body for body in server.bodies if body != b"ping"]
-    assert pieces == [b"%d" % number for number in range(20)] + [b""]
+    assert b"".join(pieces) == b"".join(b"%d" % number for number in range(20))
 
 
 async def test_items_are_encoded_on_the_way_and_closed_once() -> None:
@@ -209,7 +302,7 @@ async def test_items_are_encoded_on_the_way_and_closed_once() -> None:
     await sent.send(made, end)
     await made.aclose()
     await made.aclose()
-    assert server.bodies == [b"<1>", b"<2>", b""]
+    assert b"".join(server.bodies) == b"<1><2>"
     assert closed == ["closed"]
 
 
