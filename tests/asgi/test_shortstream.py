@@ -39,7 +39,7 @@ DEEDS: dict[str, Deed] = {}
 LONG = {"changed", "counted", "created", "located", "with_trailers", "closed_later", "unsendable"}
 
 #: Headers that have the exchange serve a request whoever could.
-LONG_WAY = [(b"content-length", b"0")]
+LONG_WAY = [(b"transfer-encoding", b"chunked")]
 
 
 def deed(func: Deed) -> Deed:
