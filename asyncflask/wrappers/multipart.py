@@ -223,7 +223,8 @@ class MultipartParser(MultiPartParser):
         take = partial(_FilePartOfBody, found=found, in_memory=file is None)
         most, longest = self.max_form_memory_size, self.buffer_size + len(b"\r\n--" + boundary)
         if file is not None or (most is not None and most < longest):
-            return partial(_events, read=body.take), take  # pieces count against the limit
+            # The size of each piece counts against the limit: what is in memory is joined first.
+            return partial(_events, read=body.take if file else stream.read), take
         return partial(_events_in_memory, take=body.take), take
 
 

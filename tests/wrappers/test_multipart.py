@@ -112,6 +112,7 @@ def test_the_same_as_werkzeug(body: bytes, size: int, limit: int | None, parts: 
 @example(FILE[2:] + b"y" * 300 + b"\r\n--bn" + b"z" * 300 + END, False, 40, 90, 90, None, 0)
 @example(FILE[2:] + b"y" * 300 + END, False, 80, 200, 90, 90, 0)  # more than may be kept at once
 @example(FIELD[2:] + END, False, 2, 1, 90, None, 0)  # where a piece ends, matters to werkzeug
+@example(END + END + FIELD[:9], False, 14, 1, 90, 20, 0)  # and how long it is
 def test_the_same_as_werkzeug_of_what_was_read_ahead(
     body: bytes, on_disk: bool, size: int, piece: int, long: int, limit: int | None, small: int
 ) -> None:
