@@ -11,6 +11,7 @@ import weakref
 from contextlib import asynccontextmanager
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -189,8 +190,9 @@ async def test_it_is_gone_when_nobody_needs_it() -> None:
         gc.disable()
         try:
             del hop
-            await finished(started(pool, here))  # the thread has let go of what it did before
-            assert gone() is None
+            with anyio.fail_after(10):
+                while gone() is not None:  # the thread lets go of what it did in a moment
+                    await anyio.lowlevel.checkpoint()
         finally:
             gc.enable()
 

@@ -54,6 +54,13 @@ def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if "asyncflask" in thread.name}
 
 
+def wait_for_no_more_than(before: set[threading.Thread]) -> None:
+    """Wait for the threads that have come since; idle ones of an earlier test may end."""
+    for thread in threads() - before:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
 def check_health(site: Site, held: Held) -> None:
     """Hold requests, more than there are threads and than may wait, and look at the metrics."""
     statuses: list[int] = []
@@ -87,7 +94,7 @@ def test_a_health_view_shows_what_is_held(loop: LoopName, http: HttpName) -> Non
     held = Held(SYNC_WORKERS=2, SYNC_QUEUE_LIMIT=3)
     with serving(held.app, loop, http) as site:
         check_health(site, held)
-    assert threads() <= before  # idle ones of an earlier test may end
+    wait_for_no_more_than(before)
 
 
 def test_a_health_view_shows_what_is_held_on_trio() -> None:
@@ -95,7 +102,7 @@ def test_a_health_view_shows_what_is_held_on_trio() -> None:
     held = Held(SYNC_WORKERS=2, SYNC_QUEUE_LIMIT=3)
     with serving_on_trio(held.app) as site:
         check_health(site, held)
-    assert threads() <= before  # idle ones of an earlier test may end
+    wait_for_no_more_than(before)
 
 
 class Places:
