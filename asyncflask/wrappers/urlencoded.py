@@ -30,8 +30,8 @@ def urlencoded_pairs(form: bytes) -> Iterable[tuple[str, str]]:
     """
     if _UNUSUAL.search(form):
         return parse_qsl(form.decode(), keep_blank_values=True, errors=_ERRORS)
-    # NOTE: not a list, which would keep all tuples until the last is read: with thousands of fields,
-    # the garbage collector went through them again and again.
+    # NOTE: no list, which would keep all tuples until the last is read: with thousands of fields
+    # the garbage collector goes through them again and again.
     return (
         (name.decode(errors=_ERRORS), value.replace(b"\xfe", b"=").decode(errors=_ERRORS))
         for pair in a2b_qp(form.translate(_AS_QUOTED_PRINTABLE)).split(b"\xff")
