@@ -119,11 +119,29 @@ def _default_template_ctx_processor() -> dict[str, t.Any]:
     return names
 
 
-def _attribute(find: t.Callable[[], t.Any], name: str) -> t.Callable[[], t.Any]:
-    return lambda: getattr(find(), name)
+def _app() -> t.Any:
+    return require_app_context().app
 
 
-def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
+def _g() -> t.Any:
+    return require_app_context().g
+
+
+def _request() -> t.Any:
+    ctx = context.get(None)  # PERF: mostly it is this one, found 0.1 us sooner
+    found = None if ctx is None else ctx._request
+    return require_request_context()._request if found is None else found
+
+
+def _session() -> t.Any:
+    return require_request_context().session
+
+
+def _websocket() -> t.Any:
+    return require_websocket_context().websocket
+
+
+def _proxy(current: t.Callable[[], t.Any]) -> t.Any:
     """Return werkzeug's proxy, quicker in what is done most.
 
     PERF: 0.4 us for a public attribute, not 1.0; 0.3 us for a look-up or a change, not 0.6.
@@ -131,7 +149,6 @@ def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
     find it elsewhere; for an operation, it makes one each time.
     """
     own = object.__getattribute__
-    current = find if name is None else _attribute(find, name)
 
     class LocalProxy(local.LocalProxy[t.Any]):  # its name, for those who ask for that
         __slots__ = ()
@@ -158,9 +175,9 @@ def _proxy(find: t.Callable[[], t.Any], name: str | None = None) -> t.Any:
 
 
 app_ctx: t.Any = _proxy(require_app_context)
-current_app: t.Any = _proxy(require_app_context, "app")
-g: t.Any = _proxy(require_app_context, "g")
+current_app: t.Any = _proxy(_app)
+g: t.Any = _proxy(_g)
 request_ctx: t.Any = _proxy(require_request_context)
-request: t.Any = _proxy(require_request_context, "_request")
-session: t.Any = _proxy(require_request_context, "session")
-websocket: t.Any = _proxy(require_websocket_context, "websocket")
+request: t.Any = _proxy(_request)
+session: t.Any = _proxy(_session)
+websocket: t.Any = _proxy(_websocket)

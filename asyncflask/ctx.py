@@ -120,6 +120,10 @@ class AppContext:
     #: Whether the URL was matched already.
     matched = False
 
+    #: Whether there is a response, so that no error handler gets what is raised; and whether the
+    #: teardown functions have run.
+    is_finalized = is_over = False
+
     #: Whether what a view returned may be sent without a response object.
     allows_plain = False
 

@@ -46,8 +46,8 @@ _REGISTRIES = (
     "before_request_funcs",
     "after_request_funcs",
     "teardown_request_funcs",
-    "teardown_appcontext_funcs",
     "url_value_preprocessors",
+    "teardown_appcontext_funcs",
 )
 
 #: What is asked of a session interface for each request, whoever uses the session.
@@ -146,7 +146,8 @@ class Deciding(OverridableSteps):
         entered_here = self._asgi_is_own and self._mounts is None and not self._wraps_wsgi
         if not (entered_here and self._answers_plainly and self._asks_no_request):
             return NOT_OURS
-        return (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
+        say = (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
+        return say if all(isinstance(registry, dict) for registry in say[:4]) else NOT_OURS
 
     @cached_property
     def _ways(self) -> dict[t.Any, t.Any]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 from datetime import datetime
 
 import werkzeug.utils
+from werkzeug.exceptions import NotFound
+from werkzeug.security import safe_join
 
 from ._current import require_app_context, require_request_context
 from .wrappers import Response
+from .wrappers.file_head import send_path
 
 
 def _app_options(max_age: t.Any) -> dict[str, t.Any]:
-    """Return what werkzeug has to know of the current request and app."""
+    """Return what werkzeug has to know of the current app."""
     app = require_app_context().app
     return {
-        "environ": require_request_context().request.environ,
         "max_age": app.get_send_file_max_age if max_age is None else max_age,
         "response_class": app.response_class,
         "use_x_sendfile": app.config["USE_X_SENDFILE"],
-        "_root_path": app.root_path,
     }
 
 
@@ -53,16 +55,20 @@ def send_file(
     :raises ValueError: if a file object is open in text mode.
     :raises TypeError: if a file object has no name to guess a media type from.
     """
-    made = werkzeug.utils.send_file(
-        t.cast("str", path_or_file),
-        mimetype=mimetype,
-        as_attachment=as_attachment,
-        download_name=download_name,
-        conditional=conditional,
-        etag=etag,
-        last_modified=last_modified,
+    options = {
+        "mimetype": mimetype,
+        "as_attachment": as_attachment,
+        "download_name": download_name,
+        "conditional": conditional,
+        "etag": etag,
+        "last_modified": last_modified,
         **_app_options(max_age),
-    )
+    }
+    request = require_request_context().request
+    if isinstance(path_or_file, (str, os.PathLike)):
+        path = os.path.join(require_app_context().app.root_path, t.cast("str", path_or_file))
+        return send_path(request, path, options)
+    made = werkzeug.utils.send_file(path_or_file, request.environ, **options)
     return t.cast("Response", made)
 
 
@@ -83,5 +89,15 @@ def send_from_directory(
     :param kwargs: arguments of `send_file`.
     :raises werkzeug.exceptions.NotFound: if `path` is not a regular file in there.
     """
+    inside = safe_join(os.fspath(directory), os.fspath(path))
+    if inside is None:
+        raise NotFound
+    whole = os.path.join(require_app_context().app.root_path, inside)
+    try:
+        found = os.stat(whole)
+    except (OSError, ValueError):
+        raise NotFound from None
+    if not stat.S_ISREG(found.st_mode):
+        raise NotFound
     options = {**kwargs, **_app_options(kwargs.get("max_age"))}
-    return t.cast("Response", werkzeug.utils.send_from_directory(directory, path, **options))
+    return send_path(require_request_context().request, whole, options, found)

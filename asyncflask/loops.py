@@ -171,6 +171,12 @@ def running() -> t.Any:
         return trio.lowlevel.current_trio_token()
 
 
+#: Rounds of an asyncio loop after which a time is taken to be over. The loop may have been kept, or
+#: its process stopped, for as long: what came meanwhile has its turn first. One would do for
+#: asyncio's own loop; uvloop looks at the time before it looks at the sockets.
+LAST_LOOKS = 3
+
+
 class Interrupt:
     """A block that another task can end early, once.
 
@@ -179,7 +185,7 @@ class Interrupt:
     cancel those too.) On trio, whose code expects just that, it is a cancel scope.
     """
 
-    _timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.Handle | None = None
 
     def __init__(self) -> None:
         self.triggered = False
@@ -194,9 +200,17 @@ class Interrupt:
     def trigger_after(self, seconds: float) -> None:
         """End the block in so many seconds, if it has not ended by then."""
         if self._scope is None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.trigger)
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(seconds, self._trigger_in, loop, LAST_LOOKS)
         else:
             self._scope.deadline = anyio.current_time() + seconds
+
+    def _trigger_in(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
+        """End the block, if it has not ended after so many rounds of the loop."""
+        if rounds:
+            self._timer = loop.call_soon(self._trigger_in, loop, rounds - 1)
+        else:
+            self.trigger()
 
     def trigger(self) -> None:
         """End the block, if it has not ended."""

@@ -38,6 +38,10 @@ RETRY_SECONDS = 1
 #: with the process.
 JOIN_SECONDS = 0.5
 
+#: Into how many waits that time is cut. A machine that stops the process for longer stops the
+#: threads too: it takes one of the waits, and not all the time that they had.
+JOINS = 10
+
 
 class Metrics(t.NamedTuple):
     """What the worker threads of one event loop do at one moment.
@@ -285,9 +289,10 @@ class Pool:
         self.closed = True
         while self._wake_one():
             pass
-        deadline = time.monotonic() + JOIN_SECONDS
-        for thread in [*self._threads]:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for _ in range(JOINS):
+            deadline = time.monotonic() + JOIN_SECONDS / JOINS
+            for thread in [*self._threads]:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def give_up(self) -> None:
         """Let nobody wait for the threads that have not ended when it was closed; on the loop."""

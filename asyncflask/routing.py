@@ -41,6 +41,8 @@ class Rule(RuleBase):
         self.cancel_on_disconnect, self.timeout = cancel_on_disconnect, timeout
         #: The view that the shortcut knows for this rule, and what serves its requests there.
         self.shortcut: tuple[t.Any, t.Any] = (None, None)
+        #: The callbacks of its requests, if some have a say (see `dispatch.plan.Hooks`).
+        self.hooks: t.Any = None
         #: Whether something may end the view's work before its time.
         self.is_guarded = cancel_on_disconnect or timeout is not None
 

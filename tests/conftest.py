@@ -21,6 +21,8 @@ from hypothesis import HealthCheck, settings
 
 from asyncflask import _current, portal
 
+from . import awake
+from .awake import STOPPED
 from .detectors import GRACE, LOOP_LIMIT, Leftovers, LoopWatch, slowness
 from .live.server import LiveServer, serving
 
@@ -55,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # NOTE: a shell has its background jobs ignore it, and whatever they start (POSIX, 2.11)
         signal.signal(signal.SIGINT, signal.default_int_handler)
     WATCH.install()
+    awake.clock.start()
 
 
 def pytest_collection_finish() -> None:
@@ -76,9 +79,12 @@ def _limit(item: pytest.Item, marker: str, usual: float) -> float:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> t.Generator[None, t.Any, t.Any]:
     """End a test that hangs, showing where each thread is; and look at the context that it left."""
-    seconds = _limit(item, "time_limit", TIME_LIMIT)
+    seconds, began = _limit(item, "time_limit", TIME_LIMIT), awake.now()
 
     def give_up(number: int, frame: FrameType | None) -> None:
+        if (left := began + seconds - awake.now()) > STOPPED:  # it was not its fault
+            signal.setitimer(signal.ITIMER_REAL, left)
+            return
         faulthandler.dump_traceback()
         raise TimeoutError(f"The test took longer than {seconds:g} seconds.")
 

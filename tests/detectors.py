@@ -29,6 +29,8 @@ from types import FrameType
 
 from asyncflask import _current
 
+from . import awake
+
 #: Seconds that leftovers get to go away by themselves.
 GRACE = 5.0
 
@@ -105,10 +107,12 @@ class LoopWatch:
 
     def _timing(self, run: t.Callable[[t.Any], None]) -> t.Callable[[t.Any], None]:
         def timed(handle: t.Any) -> None:
-            began = time.perf_counter()
+            began, stopped = time.perf_counter(), awake.clock.stopped
             run(handle)
             seconds = time.perf_counter() - began
             if seconds > _WORTH_NOTING:
+                awake.now()  # and so look how long it was stopped
+                seconds -= awake.clock.stopped - stopped
                 callback = getattr(handle, "_callback", None)
                 self.blocked.append((seconds, repr(getattr(callback, "__self__", callback))))
 
@@ -139,12 +143,12 @@ class Leftovers:
 
         :param grace: the period, in seconds.
         """
-        began = time.monotonic()
+        began = awake.now()
         pause = threading.Event()
         collected = False
-        while (found := self.found()) and time.monotonic() < began + grace:
+        while (found := self.found()) and awake.now() < began + grace:
             pause.wait(0.001)
-            if not collected and time.monotonic() > began + 0.1:
+            if not collected and awake.now() > began + 0.1:
                 gc.collect()  # what is kept by a cycle is no leak, and warns if it should
                 collected = True
         return found

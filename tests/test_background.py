@@ -11,7 +11,6 @@ import typing as t
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
-from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -474,11 +473,15 @@ def test_a_policy_that_nobody_knows() -> None:
 # -- the end -----------------------------------------------------------------------------------
 
 
-async def serve_and_add(app: Flask, *funcs: Callable[[], t.Any]) -> None:
+async def serve_and_add(
+    app: Flask, *funcs: Callable[[], t.Any], begun: Callable[[], t.Any] = lambda: True
+) -> None:
+    """Serve an app until tasks run, and have come as far as is asked for."""
     for func in funcs:
         app.add_background_task(func)
     async with app.async_client():
         await until(lambda: {task.status for task in app.background_tasks} == {"running"})
+        await until(begun)
 
 
 async def test_tasks_are_waited_for_before_the_app_is_left(
@@ -512,11 +515,12 @@ async def test_tasks_are_waited_for_before_the_app_is_left(
 
 
 async def test_what_does_not_end_is_cancelled_and_named(caplog: pytest.LogCaptureFixture) -> None:
-    app, ended = Flask("app"), list[str]()
+    app, begun, ended = Flask("app"), list[str](), list[str]()
     app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.01
 
     async def patient() -> None:
         try:
+            begun.append("patient")
             await anyio.sleep_forever()
         finally:
             ended.append("patient")
@@ -524,7 +528,7 @@ async def test_what_does_not_end_is_cancelled_and_named(caplog: pytest.LogCaptur
     def waiting() -> None:
         app.async_to_sync(patient)()
 
-    await serve_and_add(app, patient, waiting)
+    await serve_and_add(app, patient, waiting, begun=lambda: len(begun) == 2)
     assert ended == ["patient", "patient"]
     [record] = caplog.records
     assert record.levelname == "ERROR"
@@ -540,12 +544,17 @@ async def test_a_thread_that_hangs_is_named_and_not_waited_for(
 ) -> None:
     monkeypatch.setattr("asyncflask.background.CANCEL_SECONDS", 0.01)
     monkeypatch.setattr("asyncflask.pools.JOIN_SECONDS", 0.01)
-    app, go = Flask("app"), threading.Event()
+    app, begun, go = Flask("app"), threading.Event(), threading.Event()
     app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.01
+
+    def hang() -> None:
+        begun.set()
+        go.wait(PATIENCE)
+
     torn_down: list[BaseException | None] = []
     app.teardown_appcontext(torn_down.append)
     try:
-        await serve_and_add(app, partial(go.wait, PATIENCE))
+        await serve_and_add(app, hang, begun=begun.is_set)
         assert not app.background_tasks
         cancelled, stuck = (record.getMessage() for record in caplog.records)
         assert cancelled.startswith("Background tasks are cancelled, which did not end within")

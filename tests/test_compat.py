@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Run:
             env={**kept, "PYTHONWARNINGS": "error", **environ},
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=60,
             check=False,
         )
         assert bool(done.returncode) is fails, done.stderr

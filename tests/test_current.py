@@ -93,8 +93,8 @@ def outcome(operation: t.Callable[[t.Any], t.Any], proxy: t.Any) -> t.Any:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_proxy_does_what_werkzeugs_does(name: str) -> None:
     ours, theirs = Holder(), Holder()
-    seen = outcome(OPERATIONS[name], _proxy(lambda: ours, "thing"))
-    assert seen == outcome(OPERATIONS[name], LocalProxy(lambda: theirs, "thing"))
+    seen = outcome(OPERATIONS[name], _proxy(lambda: ours.thing))
+    assert seen == outcome(OPERATIONS[name], LocalProxy(lambda: theirs.thing))
     assert vars(ours.thing) == vars(theirs.thing)
 
 

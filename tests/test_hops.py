@@ -131,7 +131,7 @@ async def test_a_kept_thread_may_be_let_go_before_it_looks_for_more(as_hop: bool
                 done.set()
 
             pool.loop.call_soon(lambda: pool.loop.spawn(go_on, contextvars.Context(), ignore))
-            assert done.wait(5)
+            assert done.wait(10)
             ended.set()
 
         def work() -> int:

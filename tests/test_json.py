@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
+import gc
 import io
 import json as stdlib_json
 import typing as t
 import uuid
+from collections.abc import Iterator
 
 import flask
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from asyncflask import Flask, json, jsonify, request
+from asyncflask.json.orjson import OrjsonProvider
 from asyncflask.json.provider import DefaultJSONProvider, JSONProvider, _default
 
 HOSTILE = [
@@ -269,3 +272,46 @@ def test_default_writes_each_special_type() -> None:
     assert _default(Point(1, 2)) == {"x": 1, "y": 2}
     assert _default(Html()) == "<b>bold</b>"
     assert _default(datetime.datetime(2026, 1, 2, 3, 4, 5)) == "Fri, 02 Jan 2026 03:04:05 GMT"
+
+
+@pytest.fixture
+def collections() -> Iterator[list[str]]:
+    """The collections of garbage that begin from here on."""
+    begun: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        begun.append(phase)
+
+    gc.collect()
+    gc.callbacks.append(note)
+    yield begun
+    gc.callbacks.remove(note)
+    gc.enable()
+
+
+MANY = stdlib_json.dumps([{"a": []}] * 10_000)
+
+
+@pytest.mark.parametrize("kind", [DefaultJSONProvider, OrjsonProvider])
+@pytest.mark.parametrize("text", [MANY, MANY.encode()])
+def test_reading_much_json_collects_no_garbage_in_between(
+    collections: list[str], kind: type[JSONProvider], text: t.Any
+) -> None:
+    provider = kind(Flask("json"))
+    collections.clear()
+    value = provider.loads(text)
+    assert collections in ([], ["start", "stop"])  # one when all is there: not one in 700 objects
+    assert (len(value), gc.isenabled()) == (10_000, True)
+
+
+@pytest.mark.parametrize("kind", [DefaultJSONProvider, OrjsonProvider])
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_what_is_no_json_leaves_the_collections_as_they_were(
+    collections: list[str], kind: type[JSONProvider], hostile: str
+) -> None:
+    provider = kind(Flask("json"))
+    for change in (gc.disable, gc.enable):
+        change()
+        with pytest.raises(ValueError):  # noqa: PT011 - each parser has words of its own
+            provider.loads(hostile + "]" * 70_000 + "!")
+        assert gc.isenabled() is (change is gc.enable)

@@ -21,7 +21,7 @@ from asyncflask.workers import Lane
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
 
 #: Seconds for what takes milliseconds.
-PATIENCE = 5.0
+PATIENCE = 10.0
 
 
 @asynccontextmanager
@@ -58,7 +58,8 @@ async def test_there_is_no_thread_before_there_is_work() -> None:
         assert pool.metrics == Metrics(0, 0, 0, 0, 0, 4, 1000)
 
 
-async def test_one_request_after_another_needs_one_thread() -> None:
+async def test_one_request_after_another_needs_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "PATIENCE", PATIENCE)  # one that the machine stops gets no help
     async with pool_of() as pool:
         threads = {await Lane(pool).run(threading.get_ident) for _ in range(50)}
         assert len(threads) == pool.metrics.threads == 1
@@ -172,6 +173,30 @@ async def test_work_that_waits_is_done_before_the_pool_is_closed() -> None:
         await until(lambda: pool.waiting == 4)
         gate.open()
     assert len(done) == 5
+
+
+async def test_a_process_that_is_stopped_does_not_give_up_its_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They were stopped as well: when it goes on, they get time to end."""
+    monkeypatch.setattr(pools, "JOIN_SECONDS", 0.1)
+    waits: list[float] = []
+
+    class Stopped(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            assert timeout is not None
+            waits.append(timeout)
+            if len(waits) == 1:
+                time.sleep(0.2)
+            elif timeout > 0:
+                pool._threads.discard(self)
+
+    async with pool_of() as pool:
+        pool._threads.add(Stopped())
+        await anyio.to_thread.run_sync(pool.close)
+        pool.give_up()
+        assert not pool.given_up
+    assert len(waits) == 2
 
 
 async def test_an_app_has_a_pool_for_each_loop_and_its_metrics_there() -> None:

@@ -8,9 +8,12 @@ import sys
 import pytest
 
 HEAD = """
-import asyncio, os, sys, threading
+import asyncio, logging, os, sys, threading
 import anyio
 from asyncflask import portal
+
+# What a loop in debug mode says when the machine stops the process for a tenth of a second.
+logging.getLogger("asyncio").addFilter(lambda record: not record.msg.startswith("Executing "))
 
 async def loop():
     await asyncio.sleep(0)
@@ -81,7 +84,7 @@ def run(program: str) -> tuple[str, str, int]:
         [sys.executable, "-X", "dev", "-W", "error", "-c", HEAD + program],
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=False,
     )
     return done.stdout, done.stderr, done.returncode

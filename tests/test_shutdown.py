@@ -37,7 +37,7 @@ def handled(number: int) -> Iterator[list[int]]:
 
 
 async def until(condition: t.Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         while not condition():
             await checkpoint()
 
@@ -164,11 +164,11 @@ def test_in_a_thread_no_signal_is_handled_but_it_can_be_told() -> None:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     before = signal.getsignal(signal.SIGTERM)
     thread.start()
-    assert started.wait(5)
+    assert started.wait(10)
     assert signal.getsignal(signal.SIGTERM) is before
     assert not shutdown.is_set()
     shutdown.set()
-    assert ended.wait(5)
+    assert ended.wait(10)
     thread.join()
     assert shutdown.is_set()
 

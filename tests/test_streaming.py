@@ -349,7 +349,7 @@ async def test_scopes_nest_around_and_within() -> None:
 
     @app.get("/")
     async def view() -> t.Any:
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             async with anyio.create_task_group() as group, streaming_response() as out:
                 with anyio.move_on_after(5):
                     async with anyio.create_task_group() as inner:

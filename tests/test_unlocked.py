@@ -50,14 +50,14 @@ def test_one_that_waits_keeps_no_other_waiting() -> None:
     result: list[int] = []
     other = threading.Thread(target=lambda: result.append(quick.value), daemon=True)
     other.start()
-    other.join(5)
+    other.join(10)
     gate.set()
     thread.join()
     assert result == [1]
 
 
 def test_of_two_at_the_same_time_the_first_one_s_value_is_kept() -> None:
-    kept, both = Kept(), threading.Barrier(2, timeout=5)
+    kept, both = Kept(), threading.Barrier(2, timeout=10)
     kept.wait = both.wait
     values: list[int] = []
     threads = [threading.Thread(target=lambda: values.append(kept.value)) for _ in range(2)]

@@ -101,8 +101,8 @@ async def test_context_variables_do_not_reach_another_call() -> None:
 
 async def test_blocked_threads_get_company() -> None:
     async with pool_of(limit=3) as pool:
-        barrier = threading.Barrier(3, timeout=5)
-        with anyio.fail_after(5):
+        barrier = threading.Barrier(3, timeout=10)
+        with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 for _ in range(3):
                     group.start_soon(Lane(pool).run, barrier.wait)
@@ -111,7 +111,7 @@ async def test_blocked_threads_get_company() -> None:
 async def test_lanes_that_wait_for_the_loop_starve_nobody() -> None:
     async with pool_of(limit=1) as pool:
         held = [Lane(pool, held=True) for _ in range(5)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             for lane in held:
                 await lane.run(here)
         for lane in held:
@@ -381,7 +381,7 @@ async def test_a_coroutine_that_is_cancelled_before_it_began_is_told_of(
             return cancel
 
         monkeypatch.setattr(pool.loop, "spawn", spawn_and_cancel)
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             assert await lane.run(work) == "cancelled"
 
 
@@ -466,7 +466,7 @@ async def test_what_is_interrupted_before_its_first_step_is_not_begun() -> None:
             case.wait(at_once)
             case.wait(at_once)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             await case.lane.run(work)
         assert case.log == ["interrupted", "at once"]
 
@@ -487,7 +487,7 @@ async def test_an_interrupt_is_not_lost_where_what_was_waited_for_has_come() -> 
                 case.wait(case.forever)
             case.wait(at_once)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             job = case.lane.start(work)
             await case.reached.wait()
             come.set()
@@ -512,7 +512,7 @@ async def test_what_an_interrupted_wait_cleans_up_with_is_not_taken_for_it() -> 
                 with anyio.CancelScope(shield=True):
                     await case.lane.run(clean_up)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             job = case.lane.start(case.wait, wait)
             await case.reached.wait()
             case.lane.interrupt(job)

@@ -6,7 +6,7 @@ messages may follow -> *complete*, or *cut off* when the client left before that
 Who reads, and where:
 
 - Ahead, on the loop, before a handler runs: `read_ahead`, up to a bound that its caller chooses.
-  What is beyond `MEMORY_BYTES` lies in a temporary file.
+  Where it is then is for `held` to say.
 - Ahead, before sync code has a coroutine run on the loop: `read_for_loop`, which both use.
 - On demand, in a lane's thread: the `reader` fetches the next message through the portal. One
   message at a time, so the client is held back by the server's flow control.
@@ -179,4 +179,4 @@ async def read_for_loop(request: Request, config: t.Mapping[str, t.Any]) -> None
     limit = config["MAX_CONTENT_LENGTH"]
     bound = config["MAX_BUFFERED_BODY"] if limit is None else limit
     if (body.declared or 0) <= bound:
-        await body.read_ahead(bound)
+        await body.read_ahead(bound, config["BODY_MEMORY"])

@@ -31,6 +31,9 @@ from ..wrappers.wire import (
     RawHeaders,
     Whole,
     as_whole,
+    has_more,
+    is_bodiless,
+    is_whole,
     wire_header,
     wire_start,
 )
@@ -38,8 +41,8 @@ from .appbody import send_by_app
 from .arrivals import Message as Message
 from .arrivals import Receive as Receive
 from .beside import Beside
-from .body import RequestBody, read_for_loop
 from .body import Send as Send
+from .body import read_for_loop
 from .ends import StreamEnd
 from .failure import debug_page
 from .filebody import BY_PATH, FileBody, as_file
@@ -87,9 +90,7 @@ class Exchange:
         if ctx is None:
             ctx = ServedContext(app, (scope, receive, send, self.entered))
         self.ctx, self.request = ctx, ctx.request
-        self.body = t.cast("RequestBody", self.request._body)
-        if not self.body.complete:
-            self.body.timeout = app.config["BODY_TIMEOUT"]
+        self.body = ctx.body
 
     @property
     def driver(self) -> LoopDriver:
@@ -141,11 +142,14 @@ class Exchange:
         """Run a step in the lane's thread; keep the thread if the response is not done with it."""
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
         if step is pipeline.complete and type(result) is not Plain:
-            if _is_whole(result):
+            if is_whole(result):
                 return as_whole(result, self.request, self._is_bodiless(result))
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
+                message = None if has_more(result) else file.as_message()
+                if message is not None:  # PERF: 25 us of the loop's less for a range of a file
+                    return Whole(wire_start(result, self.request), message)
             if _needs_more(result):
                 self.open_lane().hold()
         return result
@@ -196,7 +200,7 @@ class Exchange:
         if type(response) is Whole:
             await self.send(*response)
             return
-        if _is_whole(response):
+        if is_whole(response):
             await self.send(*as_whole(response, self.request, self._is_bodiless(response)))
             return
         holds = pipeline.holds_context(response)
@@ -272,8 +276,7 @@ class Exchange:
 
     def _is_bodiless(self, response: t.Any) -> bool:
         """Whether the response has no body (RFC 9110 sections 6.4.1 and 9.3.2)."""
-        status = response.status_code
-        return self.scope["method"] == "HEAD" or status in (204, 304) or 100 <= status < 200
+        return self.scope["method"] == "HEAD" or is_bodiless(response.status_code)
 
     async def _stream(
         self,
@@ -371,17 +374,6 @@ async def send_all(send: Send, messages: t.Iterable[Message]) -> None:
     """Send messages one after another."""
     for message in messages:
         await send(message)
-
-
-def _is_whole(response: t.Any) -> bool:
-    """Whether there is nothing more to do for a response but to send it."""
-    return (
-        response.is_sequence
-        and getattr(response, "asgi_app", None) is None
-        and getattr(response, "trailers", None) is None
-        and not response._on_close
-        and not hasattr(response.response, "close")
-    )
 
 
 def _needs_more(response: t.Any) -> bool:

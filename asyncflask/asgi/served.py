@@ -6,6 +6,7 @@ import typing as t
 from contextvars import Context
 
 from ..ctx import AppContext
+from ..dispatch.plan import Hooks
 from ..unlocked import cached_property
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers
@@ -39,6 +40,9 @@ class ServedContext(AppContext):
 
     connection: Connection
 
+    #: Whether the request has a body.
+    has_body = False
+
     def __init__(self, app: t.Any, connection: Connection) -> None:
         self.app, self.connection = app, connection
 
@@ -51,6 +55,8 @@ class ServedContext(AppContext):
         scope, receive, send, entered = self.connection
         self.is_touched, notable = True, self.notable
         body = RequestBody(notable, receive, entered, send)
+        if not body.complete:
+            body.timeout = self.app.config["BODY_TIMEOUT"]
         request: Request = self.app.request_class.from_scope(scope, body)
         request.notable, request.json_module = notable, self.app.json
         if self.found is not None:
@@ -61,12 +67,35 @@ class ServedContext(AppContext):
     if not t.TYPE_CHECKING:
         _request = cached_property(_make_request)
 
+    @property
+    def body(self) -> RequestBody:
+        """The request's body."""
+        return t.cast("RequestBody", self.request._body)
+
+    @property
+    def environ(self) -> t.Any:
+        """The request's WSGI environ."""
+        return self.request.environ
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether no other request can follow on the connection."""
+        return self.is_touched and self.request.ends_connection
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has files that are to be closed."""
+        return self.is_touched and self.request.is_open
+
 
 class MatchedContext(ServedContext):
     """A context whose request has been matched already; made by `shortcut.begin`."""
 
     matched = True
     found: Matched
+
+    #: The callbacks that have a say in it; None if none have.
+    hooks: Hooks | None = None
 
     #: Whether the request may have sent a session, which the answer may have to do something about.
     sends_session = False

@@ -1,14 +1,17 @@
-"""What the shortcuts of async and sync views share: the plain answer, and the long way on."""
+"""What the shortcuts of async and sync views share: answers, callbacks, and the long way on."""
 
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
-from ..dispatch import pipeline
-from ..dispatch.returns import as_plain, plain_parts
-from ..drivers import LoopDriver
+from ..dispatch import pipeline, teardown
+from ..dispatch.plan import Hooks
+from ..dispatch.returns import as_plain, make_response, plain_parts
+from ..drivers import Driver, LoopDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
+from ..wrappers.wire import as_whole, is_bodiless, is_whole
 from .http import Exchange, Message
 from .served import MatchedContext
 
@@ -17,19 +20,21 @@ View = t.Callable[..., t.Any]
 #: The messages of a response: its start, and all of its body.
 Answer = tuple[Message, Message]
 
+#: Gives or raises what there is so far, where that is not all.
+Known = t.Callable[[], t.Any]
+
 #: The headers of short bodies, which are most. PERF: 0.1 us less than to make one each time.
 _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 
 
 def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
-    """Return the messages of the response, if that is all there is to do for a view's value."""
-    app = ctx.app
-    if any(app._say) or (ctx.is_touched and ctx.request.is_open):
-        return None
+    """Return the messages of the response, if no response object is needed for a view's value."""
     looks = ctx.is_touched or ctx.sends_session
+    if ctx.is_touched and (ctx.is_open or ctx.ends_connection):
+        return None
     try:
-        plain: t.Any = as_plain(ctx, value) if looks else plain_parts(app, value)
-    except Exception:  # JSON that is none: the pipeline meets it again, and knows what to do
+        plain: t.Any = as_plain(ctx, value) if looks else plain_parts(ctx.app, value)
+    except Exception:  # JSON that is none: making a response meets it again
         return None
     if plain is None:
         return None
@@ -43,6 +48,55 @@ def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
         {"type": "http.response.start", "status": 200, "headers": headers},
         {"type": "http.response.body", "body": body},
     )
+
+
+async def handled(ctx: MatchedContext, driver: Driver, hooks: Hooks) -> Answer | Known:
+    """Call a request's callbacks and its view, which all run here, and finalize the response.
+
+    As the pipeline does it where nothing fails. PERF: 12 us for two callbacks before and two after
+    a view, where the pipeline, which looks for each, takes 60.
+    """
+    for before in hooks.before:
+        value = await before()
+        if value is not None:
+            break
+    else:
+        if ctx.is_touched:  # they may have changed what was matched
+            value = await pipeline.dispatch(ctx, driver)
+        else:
+            args = ctx.found[1]
+            value = await (hooks.handle(**args) if args else hooks.handle())
+    if hooks.hold():
+        return await finalized(ctx, driver, hooks, value)
+    return partial(same, value)
+
+
+async def finalized(
+    ctx: MatchedContext, driver: Driver, hooks: Hooks | None, value: t.Any
+) -> Answer | Known:
+    """Make a response of a view's value, and end the request.
+
+    :return: the messages of its response, or what the pipeline is to go on with.
+    """
+    if ctx.answered is not None or ctx.after_functions is not None:
+        return partial(same, value)
+    ctx.is_finalized = True
+    response = await make_response(ctx, driver, value)
+    if hooks is not None:
+        for after in hooks.after:
+            response = await after(response)
+    if ctx.is_touched or ctx.sends_session:
+        await pipeline.save_session(ctx, driver, response)
+    try:
+        if ctx.is_open or not is_whole(response):
+            return partial(same, response)
+        start, body = as_whole(response, ctx, is_bodiless(response.status_code))
+    except Exception:  # it cannot be sent, which the exchange finds, too, after the teardown
+        return partial(same, response)
+    if hooks is not None and hooks.teardown:
+        ctx.is_over = True
+        await teardown.undisturbed(driver, [(each, None) for each in hooks.teardown])
+    return start, body
 
 
 class LongExchange(Exchange):
@@ -70,15 +124,12 @@ class LongExchange(Exchange):
         """Return the response to what is known."""
         known, self._known = t.cast("Known", self._known), None  # an error refers to this frame
         job, self._job = self._job, None
-        if job is not None:
-            if job.context is not None:
-                carry_over(job.context)
-                job.context = None
+        if job is not None and job.context is not None:
+            carry_over(job.context)
+            job.context = None
+        if job is not None or self.ctx.is_over:
             return known()
         return await pipeline.complete(self.ctx, self.driver, known)
-
-
-Known = t.Callable[[], t.Any]
 
 
 def raising(error: BaseException) -> t.NoReturn:

@@ -11,13 +11,23 @@ from functools import partial
 
 from .. import _current
 from ..dispatch import pipeline
-from ..drivers import is_awaitable, wait_for
+from ..drivers import ThreadDriver, drive, is_awaitable, wait_for
 from ..exceptions import QueueFull
 from ..hops import Hop
 from ..workers import waiting
 from .http import Exchange
 from .served import MatchedContext
-from .shortened import Answer, Known, LongExchange, View, answer_of, raising, same
+from .shortened import (
+    Answer,
+    Known,
+    LongExchange,
+    View,
+    answer_of,
+    finalized,
+    handled,
+    raising,
+    same,
+)
 
 
 class ViewHop(Hop):
@@ -31,20 +41,30 @@ class ViewHop(Hop):
     def work(self) -> t.Any:
         """Return what to send if that is all there is to do, else the pipeline's response."""
         ctx, self.ctx = t.cast("MatchedContext", self.ctx), None  # it knows this lane: no circle
-        args = ctx.found[1]
+        app, hooks = ctx.app, ctx.hooks
         _current.context.set(ctx)
+        outcome: Answer | Known
         try:
-            value = self.view(**args) if args else self.view()
-            answer = answer_of(ctx, value)
-            if answer is not None:
-                return answer
-            if is_awaitable(value):
-                value = ctx.app.async_to_sync(wait_for)(value)
+            if hooks is not None:
+                outcome = drive(handled(ctx, ThreadDriver(app), hooks))
+            else:
+                args = ctx.found[1]
+                value = self.view(**args) if args else self.view()
+                if is_awaitable(value):
+                    value = app.async_to_sync(wait_for)(value)
+                outcome = (
+                    partial(same, value)
+                    if any(app._say)
+                    else answer_of(ctx, value)
+                    or drive(finalized(ctx, ThreadDriver(app), None, value))
+                )
         except BaseException as error:
-            known: Known = partial(raising, error)
-        else:
-            known = partial(same, value)
-        return LongExchange(ctx, None, known, self).drive(pipeline.complete, known)
+            if ctx.is_over:
+                raise
+            outcome = partial(raising, error)
+        if isinstance(outcome, tuple):
+            return outcome
+        return LongExchange(ctx, None, outcome, self).drive(pipeline.complete, outcome)
 
 
 async def serve(ctx: MatchedContext, view: View) -> None:
@@ -55,6 +75,8 @@ async def serve(ctx: MatchedContext, view: View) -> None:
         return
     hop: ViewHop | None = None
     try:
+        if ctx.has_body:
+            await ctx.body.read_small(app.config["MAX_CONTENT_LENGTH"])
         pool = app._pool()
         pool.admit()
         hop = ctx._lane = ViewHop(pool)
@@ -74,6 +96,8 @@ async def serve(ctx: MatchedContext, view: View) -> None:
             return
         known = partial(raising, error)
     if known is None:
+        if ctx.has_body:
+            ctx.body.release()
         start, end = t.cast("Answer", result)
         await send(start)
         await send(end)

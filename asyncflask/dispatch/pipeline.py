@@ -91,9 +91,11 @@ async def full_dispatch(
             value = await (guarded(ctx, driver, handle) if guards else handle(ctx, driver))
         if ctx.answered is not None:
             return checked_answer(ctx, value)
+        if ctx.is_finalized:
+            return value
     except Exception as error:
-        if ctx.answered is not None or ctx.client_left:
-            raise  # there is nothing that could be answered any more
+        if ctx.answered is not None or ctx.client_left or ctx.is_finalized:
+            raise  # there is nothing that could be answered any more, or a response already
         value = await step(ctx, "handle_user_exception", errors.handle_user, error)(
             ctx, driver, error
         )

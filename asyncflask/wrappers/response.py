@@ -57,9 +57,9 @@ class Response(ResponseBase):
         content_type: str | None = None,
         direct_passthrough: bool = False,
     ) -> None:
-        if mimetype is None and not headers:
+        if not headers:
             # PERF: 1 us: werkzeug needs not look for a content type where there is none.
-            mimetype = self.default_mimetype
+            mimetype = self.default_mimetype if mimetype is None else mimetype
             if (
                 (type(response) is str or type(response) is bytes)
                 and status is None

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 #: The headers that decide how a request is handled, whatever the app does with it.
-NOTABLE = frozenset({b"host", b"content-length", b"transfer-encoding", b"cookie"})
+NOTABLE = frozenset({b"host", b"content-length", b"content-type", b"transfer-encoding", b"cookie"})
 
 #: A host that every reader understands alike (RFC 3986 section 3.2.2), with or without a port.
 _PLAIN_HOST = re.compile(
@@ -113,26 +113,34 @@ def _put_headers(environ: WSGIEnvironment, scope: t.Mapping[str, t.Any]) -> None
         environ[key] = ("; " if key == "HTTP_COOKIE" else ",").join(values)
 
 
+@lru_cache(maxsize=256)  # bounded, since clients choose the names
+def _title(raw_name: bytes) -> str | None:
+    """Return a header's name as WSGI servers write it; None if it is to be dropped."""
+    name = raw_name.decode("latin-1").title()
+    return None if "_" in name or name == "Proxy" else name
+
+
 def joined_headers(scope: t.Mapping[str, t.Any]) -> t.Iterable[tuple[str, str]]:
-    """Return each header's lower-case name once, with its values joined.
+    """Return each header's name once, with its values joined.
 
     :raises BadRequest: if `Host` or `Content-Length` was sent more than once.
     """
     found: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}  # PERF: no list for what is sent once
     for raw_name, raw_value in scope["headers"]:
-        name = raw_name.decode("latin-1").lower()
-        if "_" in name or name == "proxy":
+        name = _title(raw_name)
+        if name is None:
             continue
         value = raw_value.decode("latin-1")
         if name in found:
             repeated.setdefault(name, [found[name]]).append(value)
         else:
             found[name] = value
+    for key, name in _SINGLE.items():
+        if name in repeated:
+            raise _sent_twice(key, len(repeated[name]))
     for name, values in repeated.items():
-        if name in _SINGLE:
-            raise _sent_twice(name, len(values))
-        found[name] = ("; " if name == "cookie" else ",").join(values)
+        found[name] = ("; " if name == "Cookie" else ",").join(values)
     return found.items()
 
 

@@ -51,7 +51,19 @@ def _short_header(name: str, value: str) -> tuple[bytes, bytes]:
     return wire_header(name, value)
 
 
-def wire_headers(response: t.Any, request: t.Any) -> RawHeaders:
+class Asked(t.Protocol):
+    """What a response answers: a request, or the context that knows how to make it."""
+
+    @property
+    def environ(self) -> t.Any:
+        """The request's WSGI environ."""
+
+    @property
+    def ends_connection(self) -> bool:
+        """Whether no other request can follow on the connection."""
+
+
+def wire_headers(response: t.Any, request: Asked) -> RawHeaders:
     """Return a response's headers as werkzeug completes them.
 
     PERF: 1.2 us where they are complete already, as in most responses: werkzeug copies them all,
@@ -89,7 +101,7 @@ def _complete_headers(response: t.Any) -> RawHeaders | None:
     return raw if is_complete else None
 
 
-def wire_start(response: t.Any, request: t.Any) -> dict[str, t.Any]:
+def wire_start(response: t.Any, request: Asked) -> dict[str, t.Any]:
     """Return the message that begins a response.
 
     :raises ValueError: if its status or one of its headers cannot be sent.
@@ -119,7 +131,28 @@ class Whole(t.NamedTuple):
     body: dict[str, t.Any]
 
 
-def as_whole(response: t.Any, request: t.Any, bodiless: bool) -> Whole:
+def is_bodiless(status: int) -> bool:
+    """Whether responses with a status have no body (RFC 9110 section 6.4.1)."""
+    return status in (204, 304) or 100 <= status < 200
+
+
+def is_whole(response: t.Any) -> bool:
+    """Whether there is nothing more to do for a response but to send it."""
+    return (
+        response.is_sequence and not has_more(response) and not hasattr(response.response, "close")
+    )
+
+
+def has_more(response: t.Any) -> bool:
+    """Whether a response has more than status, headers and body."""
+    return bool(
+        getattr(response, "asgi_app", None) is not None
+        or getattr(response, "trailers", None) is not None
+        or response._on_close
+    )
+
+
+def as_whole(response: t.Any, request: Asked, bodiless: bool) -> Whole:
     """Return the messages of a response whose body is known.
 
     :param bodiless: whether it is sent without its body.

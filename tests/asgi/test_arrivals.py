@@ -68,7 +68,7 @@ async def test_end_of_the_body_is_passed_at_once(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(arrivals, "FIRST_PAUSE", 3600)
     server = Server(1, ended=True)
     server.say(GONE)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         await Arrivals(server.receive).departure()
 
 
@@ -122,7 +122,7 @@ async def test_news_is_for_both_whoever_hears_it() -> None:
     server = Server(0)
     source = Arrivals(server.receive)
     server.say(GONE)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         assert [await source() for _ in range(2)] == [GONE, GONE]
         await source.departure()
         assert await source() == GONE
@@ -138,7 +138,7 @@ async def test_what_was_passed_over_is_read_while_somebody_waits_for_the_end() -
             await wait_all_tasks_blocked()
             await anyio.sleep(arrivals.FIRST_PAUSE / 4)
         assert server.waiting == []  # it has all, and waits for more
-        with anyio.fail_after(1):
+        with anyio.fail_after(10):
             assert [(await source())["body"] for _ in range(2)] == [b"0", b"1"]
         group.cancel_scope.cancel()
 

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from asyncflask import Flask, request
 from asyncflask.asgi.body import SMALL_BYTES, RequestBody
-from asyncflask.bodies import MEMORY_BYTES
+from asyncflask.held import MEMORY_BYTES, allowance
 from asyncflask.workers import Lane
 
 from ..scopes import scope
@@ -112,6 +112,7 @@ async def test_what_is_held_on_disk_was_written_by_a_thread_of_the_app(
         return make(*args, **kwargs)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", noting)
+    app.config["BODY_MEMORY"] = 0
 
     @app.post("/")
     async def view() -> str:
@@ -123,6 +124,59 @@ async def test_what_is_held_on_disk_was_written_by_a_thread_of_the_app(
     await app._budgets.close()
     assert exchange.body == str(size).encode()
     assert writers == ["asyncflask-worker"]
+
+
+async def test_what_bodies_take_in_memory_is_given_back(app: Flask) -> None:
+    """Also where the view fails, and where the client leaves."""
+    seen: list[int] = []
+
+    @app.post("/")
+    async def view() -> str:
+        seen.append(allowance.taken)
+        request.get_data()
+        return ""
+
+    @app.post("/failing")
+    async def failing() -> str:
+        seen.append(allowance.taken)
+        raise KeyError
+
+    size = MEMORY_BYTES + 1000
+    whole = [part(b"x" * 1000, more=True), part(b"x" * MEMORY_BYTES)]
+    cut_off = [whole[0], part(b"x" * MEMORY_BYTES, more=True), {"type": "http.disconnect"}]
+    for path, messages in (("/", whole), ("/failing", whole), ("/", cut_off)):
+        exchange = Exchange(*messages)
+        await app(scope(path, "POST", headers=length(size)), exchange.receive, exchange.send)
+        assert allowance.taken == 0
+    assert seen == [1000] * 3
+
+
+async def test_where_others_take_the_memory_a_body_goes_to_disk(app: Flask) -> None:
+    app.config["BODY_MEMORY"] = 500
+    files: list[bool] = []
+
+    @app.post("/")
+    async def view() -> str:
+        held = t.cast("t.Any", request)._body.held_whole()
+        files.append(held.file is not None)
+        return str(len(request.get_data()))
+
+    size = MEMORY_BYTES + 400
+    for taken in (0, 101, 100):
+        assert allowance.take(taken, 500)
+        exchange = Exchange(part(b"x" * 400, more=True), part(b"x" * MEMORY_BYTES))
+        await app(scope("/", "POST", headers=length(size)), exchange.receive, exchange.send)
+        assert (exchange.body, allowance.taken) == (str(size).encode(), taken)
+        allowance.give_back(taken)
+    await app._budgets.close()
+    assert files == [False, True, False]
+
+
+async def test_a_long_piece_is_not_copied() -> None:
+    long = b"x" * 300_000
+    body = body_of(part(long, more=True), part(b"y"))
+    await body.read_ahead(1_000_000)
+    assert (body.take_piece() is long, body.take_piece(), body.take_piece()) == (True, b"y", b"")
 
 
 async def test_a_thread_that_waits_for_its_client_is_not_at_work(app: Flask) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 import typing as t
 from collections.abc import AsyncIterator
 
@@ -122,21 +124,67 @@ async def test_http_2_has_no_such_header() -> None:
 
 
 @pytest.mark.parametrize("path", ["/sync", "/async", "/raw"])
-async def test_a_client_that_is_only_slow_has_its_time(path: str) -> None:
-    """The time begins anew with each piece: ten of them take twice as long as one may."""
+async def test_a_client_that_is_only_slow_has_its_time(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time begins anew with each piece, and is over when it has come."""
     app = make_app([])
-    app.config["BODY_TIMEOUT"] = 0.5
+    app.config["BODY_TIMEOUT"] = 10.0
+    timers: list[Interrupt] = []
+    trigger_after = Interrupt.trigger_after
+
+    def note(interrupt: Interrupt, seconds: float) -> None:
+        assert seconds == 10.0
+        assert all(is_over(timer) for timer in timers)
+        timers.append(interrupt)
+        trigger_after(interrupt, seconds)
+
+    def is_over(timer: Interrupt) -> bool:
+        return not timer.triggered and (timer._timer is None or timer._timer.cancelled())
+
     pieces = [part(b"%d" % number, more=number < 9) for number in range(10)]
     played = Played()
 
     async def receive() -> Message:
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.001)
         return pieces.pop(0) if pieces else await played.receive()
 
     played.gone.set()
     played.receive = receive  # type: ignore[method-assign]
+    monkeypatch.setattr(Interrupt, "trigger_after", note)
     await played.play(app, path, "POST", CHUNKED)
     assert (played.status, played.body) == (200, b"0123456789")
+    assert len({*timers}) == 10
+    assert all(is_over(timer) for timer in timers)
+    await app._budgets.close()
+
+
+@pytest.mark.parametrize("path", ["/sync", "/async", "/raw"])
+async def test_a_loop_that_was_kept_is_not_the_client_s_fault(path: str) -> None:
+    """What has come by the time when the loop can look counts, however late that is."""
+    app = make_app([])
+    played = Played(part(b"x", more=True))
+    asked = anyio.Event()
+    server, client = socket.socketpair()
+
+    async def receive() -> Message:
+        if played.messages:
+            return played.messages.pop()
+        asked.set()
+        await anyio.wait_readable(server)
+        return part(server.recv(1))
+
+    async def send_and_keep_the_loop() -> None:
+        await asked.wait()
+        client.send(b"y")
+        time.sleep(0.1)  # noqa: ASYNC251 - it is what this is about
+
+    played.receive = receive  # type: ignore[method-assign]
+    with server, client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_and_keep_the_loop)
+            await played.play(app, path, "POST", CHUNKED)
+    assert (played.status, played.body) == (200, b"xy")
     await app._budgets.close()
 
 

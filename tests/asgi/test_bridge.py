@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from asyncflask import Flask, request
 from asyncflask.exceptions import LoopCancelled
 
+from ..clock import timeouts_begin_when
 from ..played import Played, part
 
 pytestmark = pytest.mark.anyio  # each test runs on asyncio and on trio (tests/conftest.py)
@@ -90,10 +91,13 @@ async def test_bodies_go_both_ways_in_the_one_thread(nested: tuple[Flask, str]) 
     await app._budgets.close()
 
 
-async def test_who_leaves_it_interrupts_nothing_around_it(nested: tuple[Flask, str]) -> None:
+async def test_who_leaves_it_interrupts_nothing_around_it(
+    nested: tuple[Flask, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The view that waits in the same thread goes on, and what it waits for later can be, too."""
     app, prefix = nested
     log: list[str] = []
+    timeouts_begin_when(monkeypatch, lambda: "goes on" in log)
 
     @app.get("/inner")
     def inner() -> Iterator[bytes]:

@@ -26,7 +26,7 @@ from asyncflask.asgi import shortcut
 from asyncflask.signals import forget_unheard, request_finished, request_tearing_down
 
 from ..scopes import scope
-from .test_http import Exchange
+from .test_http import Exchange, part
 
 var: contextvars.ContextVar[str] = contextvars.ContextVar("shortcut", default="server")
 
@@ -38,7 +38,9 @@ DEEDS: dict[str, Deed] = {}
 WAYS = {
     "shortcut": ([], True),
     "another cookie": ([(b"cookie", b"other=1")], True),
-    "exchange": ([(b"content-length", b"0")], False),
+    "exchange": ([(b"transfer-encoding", b"chunked")], False),
+    "no body": ([(b"content-length", b"0")], True),
+    "body": ([(b"content-length", b"1")], True),
     "session cookie": ([(b"cookie", b"session=none")], True),
 }
 
@@ -235,7 +237,7 @@ async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], lis
     assert not takes_shortcut(app, asked), "the first request ends the setup"
     app._got_first_request = True
     assert takes_shortcut(app, asked) is is_short
-    exchange, variables = Exchange(), list[str]()
+    exchange, variables = Exchange(part(b"x")), list[str]()
 
     async def send(message: t.Any) -> None:
         noted = [] if message.get("more_body") else variables  # but for a body's pieces

@@ -80,7 +80,7 @@ async def test_one_that_a_thread_waits_for_needs_no_other() -> None:
             threads.append(threading.get_ident())
             return t.cast("bytes", app.async_to_sync(ask)(app, "/inner")[1])
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             assert await ask(app, "/outer") == (200, b"inner")
         assert len(set(threads)) == 1
 
@@ -98,7 +98,7 @@ async def test_what_is_awaitable_is_awaited_on_the_loop() -> None:
 async def test_one_too_many_is_told_so() -> None:
     async with served(SYNC_WORKERS=1, SYNC_QUEUE_LIMIT=1) as app:
         gate, answers = threading.Event(), list[int]()
-        app.add_url_rule("/", view_func=lambda: str(gate.wait(5)))
+        app.add_url_rule("/", view_func=lambda: str(gate.wait(10)))
         app.register_error_handler(503, lambda error: "in a thread")  # and there is none
 
         async def one() -> None:
@@ -107,10 +107,10 @@ async def test_one_too_many_is_told_so() -> None:
         async with anyio.create_task_group() as group:
             for waiting in (0, 1):
                 group.start_soon(one)
-                with anyio.fail_after(5):
+                with anyio.fail_after(10):
                     while app.sync_metrics[1:4] != (1, 0, waiting):
                         await anyio.lowlevel.checkpoint()
-            with anyio.fail_after(5):
+            with anyio.fail_after(10):
                 status, body = await ask(app)
             assert status == 503
             assert b"more to do than it can take on" in body
@@ -126,7 +126,7 @@ async def test_who_is_cancelled_waits_for_the_view_and_its_end() -> None:
         @app.get("/")
         def view() -> str:
             begun.set()
-            gate.wait(5)
+            gate.wait(10)
             events.append("view")
             return "late"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -60,6 +61,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current directory, empty."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def get(url: str, **options: Any) -> httpx.Response:
+    """Ask a server that may still have to start, or whose process may be slow."""
+    return httpx.get(url, timeout=PATIENCE, **options)
 
 
 def invoke(command: click.Command, *args: str, **extra: Any) -> Result:

@@ -92,7 +92,7 @@ def commands(project: Path) -> Path:
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "asyncflask", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_arguments_options_and_context(commands: Path) -> None:
@@ -140,6 +140,6 @@ def test_ctrl_c_cancels(commands: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=60)
     assert out == "cancelled\ncleaned up\ntorn down KeyboardInterrupt\n"
     assert (err.strip(), process.returncode) == ("Aborted!", 1)

@@ -13,6 +13,8 @@ import pytest
 from asyncflask.cli import children
 from asyncflask.cli.children import RELOADED, UNDER_LOAD, WORKER, Child
 
+from .conftest import PATIENCE
+
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Child]:
@@ -44,7 +46,7 @@ def test_it_says_when_it_serves_and_how_it_ended(child: Child) -> None:
     child._tie.setblocking(True)
     assert child.has_served()
     say(child)
-    child._process.wait(10)
+    child._process.wait(PATIENCE)
     assert child.status() == 0
     assert child.has_served()
 
@@ -63,7 +65,7 @@ def test_it_ends_with_its_parent(child: Child, reads: bool) -> None:
         say(child)
         assert child.has_served()
     child._tie.close()  # what the system does with a dead parent's sockets
-    child._process.wait(10)
+    child._process.wait(PATIENCE)
     assert child.status() == 128 + signal.SIGTERM
 
 
@@ -141,5 +143,5 @@ def test_ctrl_c_reaches_workers_but_not_the_server_of_a_load_test(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         made = Child(kind, 1, listening.fileno())
         assert (os.getpgid(made.pid) != os.getpgrp()) is is_apart
-        assert made._process.wait(20) == (kind == UNDER_LOAD)
+        assert made._process.wait(PATIENCE) == (kind == UNDER_LOAD)
         made.end(0)

@@ -12,11 +12,14 @@ import pytest
 
 from asyncflask.sse import PING
 
+from .. import awake
 from ..live.wire import Answer, Connection, request
 from .conftest import Process, Start
 
 #: Seconds that the servers here give to what is in flight.
 GRACE = 5
+#: Seconds that a busy machine may add to them, before the process has noticed and has ended.
+SLACK = 8
 #: Of each kind; the sync ones together fewer than SYNC_WORKERS.
 STREAMS, REQUESTS = 200, 20
 
@@ -197,10 +200,10 @@ class Busy:
 
     def end(self, number: int) -> float:
         """Send a signal; return how many seconds the process has lived on."""
-        began = time.monotonic()
+        began = awake.now()
         self.server.process.send_signal(number)
         self.server.process.wait(30)
-        return time.monotonic() - began
+        return awake.now() - began
 
 
 @pytest.mark.time_limit(60)
@@ -223,7 +226,7 @@ def test_a_signal_ends_streams_and_lets_requests_finish(
             path: [connection.answer() for connection in connections]
             for path, connections in busy.connections.items()
         }
-    assert seconds < GRACE + 1
+    assert seconds < GRACE + SLACK
     for path in ("/stream", "/sync/stream"):  # whole, so up to the last chunk
         assert {(each.status, without_pings(each)) for each in answers[path]} == {(200, HELLO)}
     for path in ("/work", "/sync/work"):
@@ -247,7 +250,7 @@ def test_what_hangs_does_not_keep_the_process(
         busy = Busy(start(*command), open_)
         busy.begin("/hang", 2)
         busy.wait_for_all()
-        assert busy.end(number) < 1 + 1 + 1  # a second for this machine
+        assert busy.end(number) < 1 + SLACK
     assert busy.server.wait() == 0
     assert "streams ended: 0" in busy.server.lines
 
@@ -261,7 +264,7 @@ def test_workers_end_their_streams(project: Path, start: Start) -> None:
             received = b""
             while HELLO not in received:
                 received += connection.receive(1)
-        assert busy.end(signal.SIGTERM) < GRACE + 1
+        assert busy.end(signal.SIGTERM) < GRACE + SLACK
     assert busy.server.wait() == 0
     ended = [line for line in busy.server.lines if line.startswith("streams ended: ")]
     assert sum(int(line.split()[-1]) for line in ended) == 4

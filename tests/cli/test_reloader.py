@@ -10,7 +10,7 @@ from watchfiles import Change
 
 from asyncflask.cli.reloader import Reloader
 
-from .conftest import HELLO, Start
+from .conftest import HELLO, Start, get
 
 pytestmark = pytest.mark.time_limit(60)  # servers start anew, some several times
 
@@ -55,7 +55,7 @@ def test_own_code_is_watched_and_nothing_else(
 def test_a_directory_that_comes_later_is_watched(hello: Path, start: Start) -> None:
     server = start("-m", "asyncflask", "run", "--reload", "--port", "0")
     url = server.url()
-    assert httpx.get(url).text == "hello"
+    assert get(url).text == "hello"
     (hello / "data").mkdir()
     (hello / "package").mkdir()
     (hello / "package/__init__.py").touch()
@@ -66,33 +66,33 @@ def test_a_directory_that_comes_later_is_watched(hello: Path, start: Start) -> N
     server.until("Application startup complete")
     (hello / "data/code.py").touch()
     server.until("Detected change in 'data/code.py'")
-    assert httpx.get(url, timeout=10).text == "hello"
+    assert get(url).text == "hello"
 
 
 def test_a_change_restarts_and_a_broken_file_waits(hello: Path, start: Start) -> None:
     app = hello / "app.py"
     server = start("-m", "asyncflask", "--debug", "run", "--port", "0")
     url = server.url()
-    assert httpx.get(url).text == "hello"
+    assert get(url).text == "hello"
 
     app.write_text(HELLO.replace("hello", "changed"))
     server.until("Detected change in 'app.py', reloading")
     server.until("Finished server process")
     # The socket has been listening all the time: the request waits for the new child.
-    assert httpx.get(url, timeout=10).text == "changed"
+    assert get(url).text == "changed"
 
     app.write_text("def broken(:\n")
     server.until("SyntaxError")
     server.until("waiting for a file to change")
     app.write_text(HELLO.replace("hello", "repaired"))
-    assert httpx.get(url, timeout=10).text == "repaired"
+    assert get(url).text == "repaired"
 
     assert server.end() == 0
     assert server.output.count("Running on") == 1
     assert server.output.count("Serving ASGI app 'app'") == 1
     assert server.output.count("Finished server process") == 3
     with pytest.raises(httpx.ConnectError):
-        httpx.get(url)
+        get(url)
 
 
 def test_a_change_of_an_extra_file(hello: Path, start: Start) -> None:
@@ -101,11 +101,11 @@ def test_a_change_of_an_extra_file(hello: Path, start: Start) -> None:
         "-m", "asyncflask", "run", "--reload", "--port", "0", "--extra-files", "settings.toml"
     )
     url = server.url()
-    assert httpx.get(url).text == "hello"
+    assert get(url).text == "hello"
     (hello / "settings.toml").write_text("changed")
     server.until("Detected change in 'settings.toml'")
     server.until("Finished server process")
-    assert httpx.get(url, timeout=10).text == "hello"
+    assert get(url).text == "hello"
     assert server.end(signal.SIGINT) == 0
 
 

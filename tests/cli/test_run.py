@@ -13,7 +13,7 @@ from asyncflask import Flask
 from asyncflask.cli import show_server_banner
 from asyncflask.cli.groups import FlaskGroup
 
-from .conftest import Start, invoke
+from .conftest import Start, get, invoke
 
 CERT, KEY = (str(Path(__file__).with_name(name)) for name in ("localhost.pem", "localhost.key.pem"))
 RUN = ("-m", "asyncflask", "run", "--port", "0")
@@ -42,8 +42,8 @@ def test_it_serves_until_a_signal_ends_it_in_order(
         file.write("\nimport atexit\natexit.register(print, 'cleaned up')\n")
     server = start(*RUN)
     url = server.url()
-    assert httpx.get(url).text == "hello"
-    assert httpx.get(f"{url}/plain").text == "plain"
+    assert get(url).text == "hello"
+    assert get(f"{url}/plain").text == "plain"
     assert server.end(number) == 0
     assert server.lines[:2] == [" * Serving ASGI app 'app'", " * Debug mode: off"]
     assert server.lines[-1] == "cleaned up"
@@ -54,7 +54,7 @@ def test_https(hello: Path, start: Start) -> None:
     url = server.url()
     assert url.startswith("https://127.0.0.1:")
     trusting = ssl.create_default_context(cafile=CERT)
-    assert httpx.get(url, verify=trusting).text == "hello"
+    assert get(url, verify=trusting).text == "hello"
 
 
 def test_https_with_a_context(hello: Path, start: Start) -> None:
@@ -64,7 +64,7 @@ def test_https_with_a_context(hello: Path, start: Start) -> None:
     )
     server = start(*RUN, "--cert", "tls_settings:context")
     trusting = ssl.create_default_context(cafile=CERT)
-    assert httpx.get(server.url(), verify=trusting).text == "hello"
+    assert get(server.url(), verify=trusting).text == "hello"
 
 
 def test_a_unix_socket(hello: Path, start: Start) -> None:
@@ -113,14 +113,14 @@ def test_variables_set_options(hello: Path, start: Start) -> None:
     server = start("-m", "asyncflask", "run", FLASK_RUN_PORT="0", FLASK_DEBUG="1")
     server.until("Debug mode: on")
     server.until("Reloading when a Python file changes")
-    assert httpx.get(server.url()).text == "hello"
+    assert get(server.url()).text == "hello"
 
 
 def test_a_call_of_app_run_does_not_block_the_command(hello: Path, start: Start) -> None:
     with (hello / "app.py").open("a") as file:
         file.write("\napp.run()\n")
     server = start(*RUN)
-    assert httpx.get(server.url()).text == "hello"
+    assert get(server.url()).text == "hello"
     assert server.output.count("is ignored") == 1
 
 
@@ -128,7 +128,7 @@ def test_all_addresses_in_debug_mode_are_warned_of(hello: Path, start: Start) ->
     server = start(*RUN, "--host", "0.0.0.0", "--debug", "--no-reload")
     server.until("Listening on all addresses (0.0.0.0)")
     server.until("Warning: debug mode")
-    assert httpx.get(server.url()).text == "hello"
+    assert get(server.url()).text == "hello"
 
 
 @pytest.mark.parametrize(

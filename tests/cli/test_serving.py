@@ -6,13 +6,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import werkzeug.serving
 
 from asyncflask import Flask
 
-from .conftest import HELLO, Start
+from .conftest import HELLO, Start, get
 
 SCRIPT = HELLO + "\n\nif __name__ == '__main__':\n    app.run({options})\n    print('went on')\n"
 
@@ -25,7 +24,7 @@ def script(folder: Path, options: str) -> str:
 
 def test_a_script_serves_and_goes_on_after_ctrl_c(project: Path, start: Start) -> None:
     server = start(script(project, "port=0"))
-    assert httpx.get(server.url()).text == "hello"
+    assert get(server.url()).text == "hello"
     assert server.end(signal.SIGINT) == 0
     assert server.lines[0] == " * Serving ASGI app 'script'"
     assert server.lines[-1] == "went on"
@@ -35,11 +34,11 @@ def test_a_script_with_the_reloader(project: Path, start: Start) -> None:
     path = script(project, "port=0, debug=True")
     server = start(path)
     url = server.url()
-    assert httpx.get(url).text == "hello"
+    assert get(url).text == "hello"
     Path(path).write_text("def broken(:\n")
     server.until("waiting for a file to change")
     script(project, "port=0, debug=True, threaded=False")
-    assert httpx.get(f"{url}/plain", timeout=10).text == "plain"
+    assert get(f"{url}/plain").text == "plain"
     assert server.end() == 0
     assert server.output.count("Running on") == 1
 

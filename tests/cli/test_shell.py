@@ -14,6 +14,8 @@ import pytest
 
 from asyncflask.cli.shell import AsyncConsole
 
+from .conftest import PATIENCE
+
 
 def shell(typed: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -22,7 +24,7 @@ def shell(typed: str, **environ: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
         check=True,
     )
 
@@ -122,7 +124,7 @@ class Terminal:
     def read_until(self, text: str) -> str:
         """Return what is shown up to some text, since the last time."""
         while text not in self._shown:
-            ready, _, _ = select.select([self._terminal], [], [], 10)
+            ready, _, _ = select.select([self._terminal], [], [], PATIENCE)
             assert ready, f"{text!r} is not in {self._shown!r}"
             self._shown += os.read(self._terminal, 4096).decode()
         shown, _, self._shown = self._shown.partition(text)
@@ -138,7 +140,7 @@ class Terminal:
         with suppress(OSError):  # how a terminal says that its other side is closed
             while os.read(self._terminal, 4096):
                 pass
-        return self._process.wait(10)
+        return self._process.wait(PATIENCE)
 
 
 def test_at_a_terminal(hello: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .conftest import HELLO, Start
+from .conftest import HELLO, Start, get
 
 pytestmark = pytest.mark.time_limit(60)  # each starts three processes or more, some one by one
 
@@ -16,7 +16,7 @@ WHO = HELLO + "\n\n@app.get('/who')\nasync def who():\n    import os\n    return
 
 
 def who(url: str) -> int:
-    return int(httpx.get(f"{url}/who", timeout=10).text)
+    return int(get(f"{url}/who").text)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_they_end_when_the_parent_is_killed(project_with_who: Path, start: Start
     for _ in range(2):
         server.until("Finished server process")
     with pytest.raises(httpx.TransportError):
-        httpx.get(url)
+        get(url)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_an_async_factory(project: Path, start: Start) -> None:
     )
     command = ["--app", "made:create_app('dev')", "run", "--port", "0", "--workers", "2"]
     server = start("-m", "asyncflask", *command)
-    assert httpx.get(server.url(), timeout=10).text == "dev"
+    assert get(server.url()).text == "dev"
 
 
 def test_a_script_with_processes(project: Path, start: Start) -> None:

@@ -56,5 +56,5 @@ def test_closes_its_thread() -> None:
         name = bounded.call(lambda: str(threading.get_ident()))
     for thread in threading.enumerate():
         if thread.ident == int(name):
-            thread.join(5)
+            thread.join(10)
             assert not thread.is_alive()

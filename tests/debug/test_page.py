@@ -388,7 +388,7 @@ def test_leaves_no_thread_behind() -> None:
     render_exception(caught(lambda: fail_with("x")))
     for thread in threading.enumerate():
         if thread.name == "asyncflask-debug-page":
-            thread.join(5)
+            thread.join(10)
             assert not thread.is_alive()
 
 

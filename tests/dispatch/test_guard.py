@@ -20,6 +20,7 @@ from asyncflask.dispatch import guard
 from asyncflask.exceptions import LoopCancelled, ViewTimeout
 from asyncflask.routing import Rule
 
+from ..clock import timeouts_begin_when
 from ..played import Played, part
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
@@ -54,8 +55,10 @@ def app(request: pytest.FixtureRequest) -> Flask:
 
 
 @pytest.fixture
-def log(app: Flask) -> Log:
+def log(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Log:
+    """What is noted, above all that something waits: from then on, the time of a route counts."""
     noted: Log = []
+    timeouts_begin_when(monkeypatch, lambda: "waits" in noted)
     app.teardown_request(lambda error: noted.append(("torn down", type(error))))
     return noted
 
@@ -250,6 +253,7 @@ async def test_an_error_while_it_is_ended_is_not_hidden(app: Flask, log: Log, pa
     @app.get("/async", timeout=0.02)
     async def view() -> str:
         try:
+            log.append("waits")
             await anyio.sleep_forever()
         finally:
             raise LookupError
@@ -257,6 +261,7 @@ async def test_an_error_while_it_is_ended_is_not_hidden(app: Flask, log: Log, pa
     @app.get("/sync", timeout=0.02)
     def sync_view() -> str:
         try:
+            log.append("waits")
             app.async_to_sync(anyio.sleep_forever)()
         finally:
             raise LookupError
@@ -280,19 +285,21 @@ async def test_a_thread_is_waited_for(
 
     @app.get("/", timeout=0.02)
     def view() -> str:
-        assert over.wait(5)
+        log.append("waits")
+        assert over.wait(10)
         log.append("returns")
         return "late"
 
     played = await Played(part(b"")).play(app)
     assert played.status == 503
-    assert log == ["returns", ("torn down", type(None))]
+    assert log == ["waits", "returns", ("torn down", type(None))]
     await app._budgets.close()
 
 
 async def test_a_thread_can_ask_whether_its_time_is_over(app: Flask, log: Log) -> None:
     @app.get("/", timeout=0.02)
     def view() -> str:
+        log.append("waits")
         while True:
             anyio.from_thread.check_cancelled()
             time.sleep(0.005)
@@ -305,6 +312,7 @@ async def test_the_time_is_over_when_the_response_begins(app: Flask, log: Log) -
     @app.get("/generator", timeout=0.05)
     async def generator() -> t.Any:
         async def body() -> AsyncIterator[str]:
+            log.append("waits")
             await anyio.sleep(0.15)
             yield "late"
 
@@ -313,11 +321,13 @@ async def test_the_time_is_over_when_the_response_begins(app: Flask, log: Log) -
     @app.get("/block", timeout=0.05)
     async def block() -> t.Any:
         async with streaming_response() as out:
+            log.append("waits")
             await anyio.sleep(0.15)
             await out.send("late")
         return out
 
     for path in ["/generator", "/block"]:
+        log.clear()
         played = await Played(part(b"")).play(app, path)
         assert (played.status, played.body) == (200, b"late")
     await app._budgets.close()
@@ -351,7 +361,7 @@ async def test_the_context_is_the_view_s_own(app: Flask, log: Log) -> None:
 
     @app.get("/", timeout=5)
     async def view() -> str:
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(anyio.lowlevel.checkpoint)
         return request.path

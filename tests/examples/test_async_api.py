@@ -159,7 +159,7 @@ async def test_the_client_is_closed_with_the_app() -> None:
 
 def test_over_servers(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPARE_SHOPS_URL", live(shops.create_app(delay=0)).url)
-    with httpx.Client(base_url=live(create_app()).url) as client:
+    with httpx.Client(base_url=live(create_app()).url, timeout=30) as client:
         assert client.get("/prices/tea").json() == {"offers": TEA, "no_answer": []}
         response = client.post("/baskets", json={"bread": 1})
         assert response.json()["offers"][0] == {"shop": "south", "cents": 290}
@@ -169,7 +169,7 @@ def test_shops_that_are_closed(live: Live) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     # Nobody listens there any more: the connection is refused.
-    with httpx.Client(base_url=live(create_app({"SHOPS_URL": url})).url) as client:
+    with httpx.Client(base_url=live(create_app({"SHOPS_URL": url})).url, timeout=30) as client:
         response = client.get("/prices/tea")
         assert response.status_code == 502
         assert response.json() == {"error": "A shop did not answer as it should."}

@@ -111,7 +111,7 @@ async def test_async_client(app: Flask) -> None:
 
 
 def test_over_a_server(app: Flask, live: Live) -> None:
-    with httpx.Client(base_url=live(app).url, follow_redirects=True) as client:
+    with httpx.Client(base_url=live(app).url, timeout=30, follow_redirects=True) as client:
         token = TOKEN.search(client.get("/register").text)
         assert token
         data = {"csrf_token": token[1], "name": "ada", "password": PASSWORD}

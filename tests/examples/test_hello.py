@@ -32,7 +32,7 @@ async def test_async_client(app: Flask) -> None:
 
 
 def test_over_a_server(app: Flask, live: Live) -> None:
-    with httpx.Client(base_url=live(app).url) as client:
+    with httpx.Client(base_url=live(app).url, timeout=30) as client:
         assert client.get("/").text == "Hello from a thread!\n"
         assert client.get("/async/you").json() == {"hello": "you"}
         assert client.get("/nowhere").status_code == 404

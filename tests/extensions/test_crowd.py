@@ -68,6 +68,6 @@ async def test_nobody_is_taken_for_somebody_else(url: str) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(USERS):
             group.create_task(live(number))
-    async with httpx.AsyncClient(base_url=url, verify=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=30, verify=False) as client:
         assert (await client.get("/leaks")).json() == NOTHING
         assert (await client.get("/all")).json()["lost"] == 0

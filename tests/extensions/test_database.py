@@ -75,7 +75,7 @@ def test_a_visitor_who_does_not_wait(member: Visitor, tmp_path: Path) -> None:
     until = tmp_path / "enough"
     for _ in range(5):
         with pytest.raises(httpx.ReadTimeout):
-            member.get("/slow", params={"until": str(until)}, timeout=0.05)
+            member.get("/slow", params={"until": str(until)}, timeout=httpx.Timeout(30, read=0.05))
     wait_for(member, connections=5)
     until.touch()
     wait_for(member, connections=0)

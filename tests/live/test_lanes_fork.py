@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .server import PATIENCE, Site
+from .server import Site
 from .wire import request
 from .wsgi_processes import START
 
@@ -63,18 +63,20 @@ class Processes(Site):
         deadline = time.monotonic() + START
         while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", self._log.read_text())):
             assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.01)
         self.address = ("127.0.0.1", int(found[1]))
 
     def text(self, target: str) -> str:
         """Get a page, however long the server takes to start."""
         with self.connect() as connection:
+            connection.socket.settimeout(START)
             connection.send(request("GET", target))
             return connection.answer().text
 
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(PATIENCE)
+        return self._process.wait(START)
 
     def kill(self) -> None:
         """End it whatever it does."""
@@ -106,6 +108,7 @@ def alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.time_limit(60)
 def test_each_worker_process_has_threads_of_its_own(processes: Processes) -> None:
     seen: dict[str, set[int]] = {"/sync/who": set(), "/async/who": set()}
     deadline = time.monotonic() + START  # one of them may have to start yet

@@ -39,6 +39,7 @@ from asyncflask import (
 from .server import PATIENCE, STACKS, Site, serving
 from .trio_server import serving_on_trio
 from .wire import request as raw_request
+from .wsgi_processes import START
 
 SITES: dict[str, Callable[[t.Any], AbstractContextManager[Site]]] = {
     "-".join(stack): partial(serving, loop=stack[0], http=stack[1]) for stack in STACKS
@@ -79,7 +80,7 @@ def make_app(count: Count, origin: Callable[[], str]) -> Flask:
     @app.get("/proxy/<path:path>")
     async def proxy(path: str) -> t.Any:
         async with (
-            httpx.AsyncClient() as client,
+            httpx.AsyncClient(timeout=PATIENCE) as client,
             client.stream("GET", f"{origin()}/{path}") as upstream,
             streaming_response(
                 upstream.status_code, mimetype=upstream.headers["content-type"]
@@ -409,7 +410,7 @@ def file_in_thread() -> Response:
     return send_file(FILE)
 
 
-@pytest.mark.time_limit(40)
+@pytest.mark.time_limit(60)
 def test_granian_sends_files_by_their_path(tmp_path: Path) -> None:
     content = bytes(range(256)) * 20_000
     (tmp_path / "file").write_bytes(content)
@@ -430,7 +431,7 @@ def test_granian_sends_files_by_their_path(tmp_path: Path) -> None:
     ):
         try:
             site = Site()
-            site.address = host, port
+            site.address, site.prompt = (host, port), START
             assert "http.response.pathsend" in when_it_answers(site, process)
             for path in ("/file", "/file-sync"):
                 answer = site.get(path)
@@ -442,12 +443,12 @@ def test_granian_sends_files_by_their_path(tmp_path: Path) -> None:
                 assert site.ask(raw_request("HEAD", path), "HEAD").body == b""
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(START)
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def when_it_answers(site: Site, process: subprocess.Popen[bytes]) -> list[str]:
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + START
     while True:
         try:
             return t.cast("list[str]", json.loads(site.get("/extensions").body))

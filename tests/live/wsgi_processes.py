@@ -19,7 +19,7 @@ APP = "tests.live.wsgi_app:app"
 ROOT = Path(__file__).parents[2]
 
 #: Seconds that a server and its app get to start, on a machine that has other work.
-START = 15.0
+START = 60.0
 
 _GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--worker-tmp-dir", "{folder}"]
 _GRANIAN = ["-m", "granian", "--interface", "wsgi", "--port", "{port}", "--blocking-threads", "8"]
@@ -53,6 +53,8 @@ class ServerProcess(Site):
     :param name: which one.
     :param folder: where its app finds and leaves files.
     """
+
+    prompt = PATIENCE  # the process may be stopped while this one is not
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder

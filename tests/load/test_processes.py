@@ -126,10 +126,10 @@ def test_a_process_ends_with_its_parent(live: Live) -> None:
         assert json.loads(worker.stdout.readline()) == {"ready": True}
         worker.stdin.write(b"\n")
         worker.stdin.flush()
-        assert silent.asked.acquire(timeout=20)
+        assert silent.asked.acquire(timeout=60)
         worker.stdin.close()
         *_, last = map(json.loads, worker.stdout)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     assert last["record"]["unfinished"] == 1
 
 

@@ -10,7 +10,10 @@ import typing as t
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
-#: Seconds in which all clients must be done, whatever they wait for. Most crowds take two.
+from ..detectors import slowness
+
+#: Seconds in which all clients must be done, whatever they wait for. Most crowds take two; a busy
+#: machine gets more, see `slowness`.
 ALL = 50.0
 
 Address = tuple[str, int]
@@ -102,7 +105,7 @@ def crowd(
         await work(number)
 
     async def everybody() -> None:
-        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(seconds * slowness()), asyncio.TaskGroup() as group:
             for each in range(number):
                 group.create_task(one(each))
             if meanwhile is not None:

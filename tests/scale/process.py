@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import awake
+from ..detectors import slowness
 from .clients import allow_files
 from .served import Options
 
-#: Seconds for what takes a fraction of one when nothing else runs.
+#: Seconds for what takes a fraction of one when nothing else runs; more where it does.
 PATIENCE = 20.0
 
 MIB = 1 << 20
@@ -102,9 +104,9 @@ class Server:
 
     def until(self, condition: t.Callable[[], t.Any], patience: float = PATIENCE) -> bool:
         """Wait for something that the server does; return whether it did."""
-        deadline = time.monotonic() + patience
+        deadline = awake.now() + patience * slowness()
         while not condition():
-            if time.monotonic() > deadline:
+            if awake.now() > deadline:
                 return False
             time.sleep(0.02)
         return True
@@ -142,6 +144,6 @@ def started(folder: Path, **options: t.Any) -> Iterator[Server]:
             assert process.stdin is not None
             process.stdin.close()
             try:
-                assert process.wait(PATIENCE) == 0
+                assert process.wait(PATIENCE * slowness()) == 0
             finally:
                 process.kill()

@@ -134,6 +134,7 @@ def main(options: Options) -> None:
         backlog=4096,
         interface="asgi3",
         timeout_keep_alive=options["keep_alive"],
+        ws_ping_interval=None,  # by default it sends pings after 20 s, which these clients ignore
     ) as server:
         inside = Inside(server, tally, gate)
         say(server.address)

@@ -6,23 +6,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from asyncflask import EventSourceResponse, Flask, websocket
+from asyncflask import EventSourceResponse, Flask, request, websocket
 
 app = Flask(__name__)
-#: How many clients are being served, and how many were torn down.
+#: How many clients are being served, and how many were torn down; not those who ask for that.
 counts = {"begun": 0, "torn down": 0}
 
 
 @app.before_request
 @app.before_websocket
 async def begin() -> None:
-    counts["begun"] += 1
+    counts["begun"] += request.path != "/counts"
 
 
 @app.teardown_request
 @app.teardown_websocket
 async def end(error: BaseException | None) -> None:
-    counts["torn down"] += 1
+    counts["torn down"] += request.path != "/counts"
 
 
 @app.get("/events")

@@ -90,8 +90,8 @@ async def leave(caller: Caller, number: int) -> None:
 def test_thousands_that_are_idle(server: Server) -> None:
     files, before = server.files, server.memory
     figures = hold_and_leave(server, "/async/echo", CLIENTS)
-    assert server.until(lambda: is_at_rest(server)), server.ask("state")
-    assert server.files <= files
+    gone = server.until(lambda: is_at_rest(server) and server.files <= files)
+    assert gone, (server.ask("state"), server.figures(), files)
     counts = server.ask("counts")
     assert counts["begun"] == counts["torn down"] == CLIENTS + 2
     each = (figures - before) * 1024 / CLIENTS

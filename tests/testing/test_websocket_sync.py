@@ -110,7 +110,7 @@ class TestMessages:
             with pytest.raises(TimeoutError, match=r"nothing for 0\.01 seconds"):
                 ws.receive(timeout=0.01)
             ws.send("x")
-            assert ws.receive(timeout=5) == "x"
+            assert ws.receive(timeout=10) == "x"
 
     def test_two_at_once_and_requests_meanwhile(
         self, app: Flask, client: FlaskClient, path: str

@@ -8,16 +8,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from asyncflask.wrappers.file_in_body import FileInBody
+from asyncflask.wrappers.file_in_body import FileInBody, Pieces, Region
 
 
-@pytest.fixture
-def file() -> Iterator[FileInBody]:
+def in_a_file() -> Region:
+    """Return a part of a file which is closed by then."""
     with tempfile.TemporaryFile() as body:
         body.write(b"before" + b"one\ntwo\n" + b"after")
         body.flush()
-        made = FileInBody(body.fileno(), 6, 8)
-    with made:  # and the body is closed
+        return Region(body.fileno(), 6, 8)
+
+
+def in_pieces() -> Pieces:
+    return Pieces([b"o", b"ne\nt", b"wo\n"])
+
+
+@pytest.fixture(params=[in_a_file, in_pieces])
+def file(request: pytest.FixtureRequest) -> Iterator[FileInBody]:
+    with FileInBody(request.param()) as made:
         yield made
 
 

@@ -14,7 +14,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.test import encode_multipart
 
-from asyncflask import Flask, Request, bodies, request
+from asyncflask import Flask, Request, bodies, held, request
 from asyncflask.wrappers import multipart
 from asyncflask.wrappers.file_in_body import FileInBody
 from asyncflask.wrappers.multipart import FormParser, MultipartParser
@@ -42,8 +42,8 @@ LIMITS = st.sampled_from([None, 20, 120, 400, 10_000])
 PARTS = st.sampled_from([None, 0, 1, 3])
 
 
-class Lying(bodies.Body):
-    """A body that lies on disk once it is read."""
+class Sent(bodies.Body):
+    """A body that comes in pieces of a size."""
 
     def __init__(self, data: bytes, piece: int) -> None:
         super().__init__(None)
@@ -60,11 +60,12 @@ class Lying(bodies.Body):
         func(chunks)
 
 
-def lying(data: bytes, piece: int) -> Lying:
-    """Return a body that was read ahead."""
-    body = Lying(data, piece)
+def read_ahead(data: bytes, piece: int, on_disk: bool) -> Sent:
+    """Return a body that was read ahead, in memory in pieces as they came, however small."""
+    body = Sent(data, piece)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bodies, "MEMORY_BYTES", -1)
+        patch.setattr(held, "MEMORY_BYTES", -1 if on_disk else len(data))
+        patch.setattr(held, "SMALL_PIECE", 0)
         with pytest.raises(StopIteration):
             body.read_ahead(len(data)).send(None)
     return body
@@ -99,21 +100,33 @@ def test_the_same_as_werkzeug(body: bytes, size: int, limit: int | None, parts: 
     assert found[0] == found[1]
 
 
-@given(BODIES | PLAUSIBLE, st.integers(1, 90), st.integers(1, 200), LIMITS, st.integers(0, 60))
-def test_the_same_as_werkzeug_of_what_lies_on_disk(
-    body: bytes, size: int, piece: int, limit: int | None, small: int
+@given(
+    BODIES | PLAUSIBLE,
+    st.booleans(),
+    st.integers(1, 90),
+    st.integers(1, 200),
+    st.integers(1, 100),
+    LIMITS,
+    st.integers(0, 60),
+)
+@example(FILE[2:] + b"y" * 300 + b"\r\n--bn" + b"z" * 300 + END, False, 40, 90, 90, None, 0)
+@example(FILE[2:] + b"y" * 300 + END, False, 80, 200, 90, 90, 0)  # more than may be kept at once
+@example(FIELD[2:] + END, False, 2, 1, 90, None, 0)  # where a piece ends, matters to werkzeug
+def test_the_same_as_werkzeug_of_what_was_read_ahead(
+    body: bytes, on_disk: bool, size: int, piece: int, long: int, limit: int | None, small: int
 ) -> None:
     opened: list[t.IO[bytes]] = []
     theirs = formparser.MultiPartParser(in_memory, limit, None, size)
     ours = MultipartParser(in_memory, limit, None, size)
     ours.opened = opened.append
-    held = lying(body, piece)
+    sent = read_ahead(body, piece, on_disk)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multipart, "FILE_MEMORY_BYTES", small)
-        found = outcome(ours, held.reader, len(body))
+        patch.setattr(multipart, "LONG_PIECE", long)
+        found = outcome(ours, sent.reader, len(body))
     for file in opened:
         file.close()
-    held.release()
+    sent.release()
     assert found == outcome(theirs, io.BytesIO(body), len(body))
 
 
@@ -142,7 +155,9 @@ def upload(app: Flask, **data: t.Any) -> t.Any:
     return app.test_client().post("/", data=body, content_type=kind)
 
 
-def test_a_large_file_is_where_the_body_is(app: Flask) -> None:
+@pytest.mark.parametrize("memory", [0, 1 << 26])
+def test_a_large_file_is_where_the_body_is(app: Flask, memory: int) -> None:
+    app.config["BODY_MEMORY"] = memory
     kept: list[FileStorage] = []
 
     @app.post("/")
@@ -160,7 +175,10 @@ def test_a_large_file_is_where_the_body_is(app: Flask) -> None:
     assert all(file.stream.closed for file in kept)
 
 
-def test_it_is_saved_where_it_is_wanted(app: Flask, tmp_path: t.Any) -> None:
+@pytest.mark.parametrize("memory", [0, 1 << 26])
+def test_it_is_saved_where_it_is_wanted(app: Flask, memory: int, tmp_path: t.Any) -> None:
+    app.config["BODY_MEMORY"] = memory
+
     @app.post("/")
     async def view() -> str:
         request.files["file"].save(tmp_path / "saved")
@@ -219,8 +237,8 @@ def test_files_found_before_an_error_are_closed(app: Flask, monkeypatch: t.Any) 
     made: list[FileInBody] = []
 
     class Noted(FileInBody):
-        def __init__(self, *args: int) -> None:
-            super().__init__(*args)
+        def __init__(self, part: t.Any) -> None:
+            super().__init__(part)
             made.append(self)
 
     monkeypatch.setattr(multipart, "FileInBody", Noted)
@@ -238,6 +256,7 @@ def test_without_reading_at_a_place_files_are_written(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multipart, "READS_REGIONS", False)
+    app.config["BODY_MEMORY"] = 0
 
     @app.post("/")
     async def view() -> str:

@@ -15,7 +15,7 @@ from asyncflask.asgi.bridge import serve_wsgi
 from ..scopes import Header, scope
 
 #: Seconds for what takes a fraction of one.
-PATIENCE = 5.0
+PATIENCE = 10.0
 
 Message = t.MutableMapping[str, t.Any]
 

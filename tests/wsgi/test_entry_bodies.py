@@ -14,6 +14,7 @@ import pytest
 from werkzeug.exceptions import HTTPException
 
 from asyncflask import Flask, request
+from asyncflask.held import MEMORY_BYTES, allowance
 
 from .servers import ask, make_environ, validated
 
@@ -93,6 +94,7 @@ def test_form_json_and_lines(app: Flask) -> None:
 
 
 def test_what_is_long_lies_on_disk_and_is_gone_afterwards(app: Flask) -> None:
+    app.config["BODY_MEMORY"] = 0
     made: list[int] = []
 
     @app.post("/where")
@@ -105,6 +107,18 @@ def test_what_is_long_lies_on_disk_and_is_gone_afterwards(app: Flask) -> None:
     assert made[0] > before
     assert len(os.listdir("/proc/self/fd")) <= before
     assert os.listdir(tempfile.gettempdir()) == []
+
+
+def test_what_is_long_and_lies_in_memory_is_gone_afterwards(app: Flask) -> None:
+    seen: list[int] = []
+
+    @app.post("/where")
+    async def where() -> str:
+        seen.append(allowance.taken)
+        return str(len(request.get_data()))
+
+    assert ask(app, "POST", "/where", LONG).body == b"700000"
+    assert (seen, allowance.taken) == ([700_000 - MEMORY_BYTES], 0)
 
 
 @pytest.mark.parametrize("path", ["/data", "/lines"])

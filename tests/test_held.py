@@ -1,0 +1,107 @@
+"""What was read ahead of a body: in memory as long as there is room, then on disk."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncflask import held
+from asyncflask.held import MEMORY_BYTES, SMALL_PIECE, Allowance, Held, allowance
+
+LARGE = b"x" * (MEMORY_BYTES - 10)
+STEPS = st.lists(st.integers(1, 60) | st.binary(max_size=40) | st.none(), max_size=30)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_taken() -> Iterator[None]:
+    assert allowance.taken == 0
+    yield
+    assert allowance.taken == 0
+
+
+@given(STEPS, st.integers(0, 100), st.integers(0, 200), st.integers(1, 30))
+def test_it_is_read_in_the_order_in_which_it_came(
+    steps: list[t.Any], sure: int, allowed: int, small: int
+) -> None:
+    """A number reads so many bytes, bytes are added, and None reads a piece."""
+    made, left = Held(), b""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(held, "MEMORY_BYTES", sure)
+        patch.setattr(held, "SMALL_PIECE", small)
+        for step in steps:
+            if isinstance(step, bytes):
+                left += step
+                if not made.keep(step, allowed):
+                    made.write([step])
+            else:
+                found = made.next_piece(5) if step is None else made.read(step)
+                assert left.startswith(found)
+                assert bool(found) == bool(left)
+                assert step is None or len(found) <= step
+                left = left[len(found) :]
+        rest = b"".join(iter(lambda: made.read(7), b""))
+        made.close()
+    assert rest == left
+
+
+def test_large_pieces_stay_as_they_came_and_small_ones_are_joined() -> None:
+    made, large = Held(), b"x" * SMALL_PIECE
+    for piece in (b"ab", b"c", large, *[b"yy"] * SMALL_PIECE, b"z"):
+        assert made.keep(piece, 0)
+    assert made.next_piece(1) == b"abc"
+    assert made.next_piece(1) is large
+    assert [len(made.next_piece(1)) for _ in range(4)] == [SMALL_PIECE, SMALL_PIECE, 1, 0]
+
+
+def test_the_first_bytes_of_each_are_not_counted() -> None:
+    first, second = Held(), Held()
+    for made in (first, second):
+        assert made.keep(LARGE, 0)
+        assert not made.is_costly
+    assert first.keep(b"x" * 60, 50)
+    assert (allowance.taken, first.is_costly) == (50, True)
+    assert not second.keep(b"x" * 11, 50)
+    assert not second.keep(b"", 50)  # what follows would be before it
+    first.close()
+    first.close()
+    assert allowance.taken == 0
+    second.write([b"x" * 11])
+    assert second.is_costly
+    second.close()
+
+
+def test_who_moves_to_disk_gives_back_what_was_taken() -> None:
+    made = Held()
+    assert made.keep(LARGE, 100)
+    assert made.keep(b"y" * 60, 100)
+    assert not made.keep(b"z" * 60, 100)
+    made.write([b"z" * 60])
+    assert allowance.taken == 0
+    assert made.file is not None
+    assert made.file.read() == LARGE + b"y" * 60 + b"z" * 60
+    file = made.file
+    made.close()
+    assert file.closed
+    assert (made.read(1), made.next_piece(1)) == (b"", b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_child_has_none_of_its_parents_bodies() -> None:
+    allowance.take(7, 10)
+    child = os.fork()
+    if not child:
+        os._exit(allowance.taken)
+    allowance.give_back(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_an_allowance_is_never_exceeded() -> None:
+    made = Allowance()
+    assert [made.take(size, 10) for size in (6, 5, 4, 1, 0)] == [True, False, True, False, True]
+    made.give_back(6)
+    assert made.taken == 4
