@@ -516,7 +516,7 @@ def test_commands_are_not_made_for_the_question_whether_there_are_any() -> None:
 
 def test_a_group_of_the_class_counts() -> None:
     class Own(asyncflask.Blueprint):
-        cli = AppGroup("own")  # type: ignore[assignment]
+        cli = AppGroup("own")
 
     Own.cli.command("hello")(lambda: None)
     app = asyncflask.Flask("app", root_path="/")

@@ -28,6 +28,6 @@ def test_it_is_imported_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None
 def test_who_sets_the_attribute_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "graphlib", raising=False)
     tools = Tools()
-    tools.kind = "own"  # type: ignore[assignment]
+    tools.kind = "own"
     assert (tools.kind, OwnTools.kind, OwnTools().kind) == ("own", "mine", "mine")
     assert "graphlib" not in sys.modules
