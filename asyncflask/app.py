@@ -6,7 +6,7 @@ import os
 import typing as t
 import weakref
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from werkzeug.datastructures import ImmutableDict
 from werkzeug.routing import MapAdapter
@@ -30,21 +30,22 @@ from .asgi.shortcut import begin
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
-from .helpers import get_flashed_messages, send_from_directory
+from .helpers import send_from_directory
+from .rendering import Rendering
 from .routing import Map, Rule
 from .sansio.scaffold import setupmethod
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .templating import DispatchingJinjaLoader, Environment, update_template_context
 from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from click import Group
 
 _unset: t.Any = object()
 
 
-class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
+class Flask(lifecycle.Lifecycle, deciding.Deciding, Rendering, metaclass=AppType):
     """An application: its routes, its configuration, and the callable that a server runs.
 
     The object is an ASGI 3 application and a WSGI application at once: a server that calls it with
@@ -69,8 +70,6 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
     websocket_class: type[Websocket] = Websocket
     session_interface: SessionInterface = SecureCookieSessionInterface()
     app_ctx_globals_class = _AppCtxGlobals
-    jinja_environment = Environment
-    global_jinja_loader_class = DispatchingJinjaLoader
     url_rule_class = Rule
     url_map_class = Map
     url_map: Map
@@ -105,8 +104,6 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         apps.add(self)
         self._budgets = budgets.Budgets()
         self._begin_life(lifespan)
-        self.cli = cli.AppGroup()
-        self.cli.name = self.name
         this = weakref.ref(self)  # no cycle: an app that nobody refers to is freed at once
         # A server that inspects `app.__call__` sees a coroutine function, and thus ASGI 3; calling
         # the app uses the class's method, which takes both protocols.
@@ -128,6 +125,13 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
 
         rule = f"{self.static_url_path}/<path:filename>"
         self.add_url_rule(rule, endpoint="static", host=static_host, view_func=static)
+
+    @cached_property
+    def cli(self) -> Group:
+        """The click group for the app's commands."""
+        group = cli.AppGroup()
+        group.name = self.name
+        return group
 
     def _pool(self, kind: str = budgets.HANDLERS) -> pools.Pool:
         """Return the running event loop's worker threads for a kind of work."""
@@ -190,38 +194,12 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, metaclass=AppType):
         path = os.path.join(self.instance_path, resource)
         return open(path, mode, encoding=None if "b" in mode else encoding)
 
-    def create_jinja_environment(self) -> Environment:
-        """Make the Jinja environment from `jinja_options` and the config, with Flask's globals."""
-        options = {**self.jinja_options}
-        options.setdefault("autoescape", self.select_jinja_autoescape)
-        reload = self.config["TEMPLATES_AUTO_RELOAD"]
-        options.setdefault("auto_reload", self.debug if reload is None else reload)
-        environment = self.jinja_environment(self, **options)
-        # The proxies stand here too, since imported templates see no context processors.
-        environment.globals.update(
-            url_for=self.url_for,
-            get_flashed_messages=get_flashed_messages,
-            config=self.config,
-            request=_current.request,
-            session=_current.session,
-            g=_current.g,
-        )
-        environment.policies["json.dumps_function"] = self.json.dumps
-        return environment
-
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return the adapter that matches and builds URLs for a request, or outside of one.
 
         :raises SecurityError: (400) if the request's host is not trusted.
         """
         return urls.create_adapter(self, request)
-
-    def update_template_context(self, context: dict[str, t.Any]) -> None:
-        """Add what the context processors give to a template's context; its own values win.
-
-        :param context: updated in place.
-        """
-        update_template_context(self, context)
 
     def make_shell_context(self) -> dict[str, t.Any]:
         """Return the names that ``asyncflask shell`` starts with."""

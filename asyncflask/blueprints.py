@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import typing as t
 from datetime import timedelta
+from functools import cached_property
 
 from . import _current
-from .cli import AppGroup
+from . import cli as _cli
 from .helpers import send_from_directory
 from .sansio.blueprints import Blueprint as SansioBlueprint
 from .sansio.blueprints import BlueprintSetupState as BlueprintSetupState
 from .sansio.scaffold import _sentinel
 from .wrappers import Response
+
+if t.TYPE_CHECKING:
+    from click import Group  # made where there are commands: see `Scaffold.cli`
 
 
 class Blueprint(SansioBlueprint):
@@ -57,8 +61,11 @@ class Blueprint(SansioBlueprint):
     ) -> None:
         places = (static_folder, static_url_path, template_folder, url_prefix, subdomain)
         super().__init__(name, import_name, *places, url_defaults, root_path, cli_group)
-        #: The click group for the blueprint's commands; they join the app's on registration.
-        self.cli = AppGroup(name)
+
+    @cached_property
+    def cli(self) -> Group:
+        """The click group for the blueprint's commands; they join the app's on registration."""
+        return _cli.AppGroup(self.name)
 
     def get_send_file_max_age(self, filename: str | None) -> int | None:
         """Return for how many seconds clients may keep a file without asking again.

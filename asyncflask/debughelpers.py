@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typing as t
 
-from jinja2 import BaseLoader
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Request
@@ -14,11 +13,14 @@ from .sansio.app import App
 from .sansio.blueprints import Blueprint
 from .sansio.scaffold import Scaffold
 
+if t.TYPE_CHECKING:
+    from jinja2 import BaseLoader
+
 #: What a loader found: the source, its file name if it has one, and a check for freshness.
 Found = tuple[str, str | None, t.Callable[[], bool] | None]
 
 #: A loader that was asked, whose it is, and what it found.
-Attempt = tuple[BaseLoader, Scaffold, Found | None]
+Attempt: t.TypeAlias = "tuple[BaseLoader, Scaffold, Found | None]"
 
 
 class RoutedRequest(t.Protocol):

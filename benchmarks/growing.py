@@ -139,6 +139,8 @@ routes("static", "/r{}/x", "/r{}/x")
 routes("int converter", "/r{}/<int:id>/x", "/r{}/42/x")
 routes("same prefix", "/api/v1/thing{}", "/api/v1/thing{}")
 routes("same prefix with a converter", "/api/<int:id>/thing{}", "/api/42/thing{}")
+routes("text before a variable", "/r{}-<int:id>", "/r{}-42")
+routes("text behind a variable", "/<name>.r{}", "/file.r{}")
 routes("not found", "/r{}/<int:id>/x", "/none{}/42/x", 404)
 routes("method not allowed", "/r{}/<int:id>/x", "/r{}/42/x", 405, "POST")
 

@@ -1,18 +1,23 @@
 """Growth: how the cost of a request depends on the size of what it is about.
 
-    python -m benchmarks.growth [--only WORD] [--rounds 7] [--seconds 0.05] [--json FILE]
+    python -m benchmarks.growth [--only WORD] [--rounds 15] [--seconds 0.02] [--json FILE]
 
-Each subject (headers, form fields, routes, ...) is measured at the sizes n, 4n and 16n. What is
-counted is the processor time of all threads, of which the least of the rounds is taken: others on
-the machine can only add to it. Two exponents are printed:
+Each subject (headers, form fields, routes, ...) is measured at the sizes n, 2n, 4n, 8n and 16n.
+What is counted is the processor time of all threads, of which the least of the rounds is taken:
+others on the machine can only add to it. Two exponents are printed:
 
-- *total*: the slope of log(cost) against log(size) from n to 16n;
-- *marginal*: the same of what the additional items cost, so that what every request costs does not
-  hide a term that grows faster: log4((cost(16n) - cost(4n)) / (cost(4n) - cost(n))).
+- *total*: the slope of log(cost) against log(size), by least squares over all sizes;
+- *marginal*: the exponent e of the curve a + b*size**e that is nearest to the costs, by least
+  squares of relative errors. What each request costs is in a, where it hides no term that grows.
 
 In a cost of a + b*size the marginal exponent is 1, with a term of size**2 it goes towards 2. Where
 16n costs hardly more than n, there is no growth to find an exponent of: it is flat. No exponent may
-be above 1.1. Beside it are measured what an import and an idle worker take (`benchmarks.idle`).
+be above 1.1.
+
+Where one is, the instructions are counted, too, if there is valgrind, and their marginal exponent
+is shown beside: it tells work that grows too fast from caches that are too small, and from what
+else the machine does. It excuses nothing. At last it is measured what an import and an idle worker
+take (`benchmarks.idle`).
 """
 
 from __future__ import annotations
@@ -29,11 +34,15 @@ from pathlib import Path
 
 import uvloop
 
-from . import cpu, idle, report
+from . import cpu, growth_instructions, idle, report
+from .exponents import exponent, slope
 from .growing import SUBJECTS, Subject
 from .requests import Call
 
-STEPS = (1, 4, 16)
+STEPS = (1, 2, 4, 8, 16)
+
+#: Those whose costs are printed.
+SHOWN = (1, 4, 16)
 
 #: The largest exponent that is allowed: linear, and what the processor's caches add to it.
 AT_MOST = 1.1
@@ -54,6 +63,7 @@ class Growth(t.NamedTuple):
 
     sizes: list[int]
     microseconds: list[float]
+    instructions: t.Sequence[int] = ()
 
     @property
     def times(self) -> float:
@@ -63,16 +73,17 @@ class Growth(t.NamedTuple):
     @property
     def total(self) -> float:
         """The exponent of the whole cost."""
-        return math.log(self.times, self.sizes[-1] / self.sizes[0])
+        return slope(self.sizes, self.microseconds)
 
     @property
     def marginal(self) -> float:
         """The exponent of what additional items cost; 0 if they cost nothing."""
-        low, middle, high = self.microseconds
-        if self.times < FLAT:
-            return 0.0
-        first, second = max(middle - low, low * 0.01), max(high - middle, low * 0.01)
-        return math.log(second / first, self.sizes[2] / self.sizes[1])
+        return 0.0 if self.times < FLAT else exponent(self.sizes, self.microseconds)
+
+    @property
+    def of_instructions(self) -> float | None:
+        """The marginal exponent of the instructions, if they were counted."""
+        return exponent(self.sizes, self.instructions) if self.instructions else None
 
     @property
     def kept(self) -> bool:
@@ -88,6 +99,7 @@ class Growth(t.NamedTuple):
             "marginal": round(self.marginal, 3),
             "times": round(self.times, 2),
             "kept": self.kept,
+            **({"instructions": self.of_instructions} if self.instructions else {}),
         }
 
 
@@ -102,18 +114,28 @@ async def cost(call: Call, seconds: float) -> float:
 
 
 async def measure(subject: Subject, rounds: int, seconds: float) -> Growth:
-    """Return what a subject costs at each size: the least of the rounds."""
+    """Return what a subject costs at each size: the least of the rounds, in which all take turns.
+
+    NOTE: what was there before is kept from the garbage collector meanwhile. A full collection of
+    it comes once in so many objects, and thus into some rounds of a small size, of which the least
+    is without it, and into each round of a large one.
+    """
     sizes = [subject.size * step for step in STEPS]
     calls = [subject.make(size) for size in sizes]
     least = [math.inf] * len(calls)
     for call in calls:
         await call()  # what is done the first time, and a wrong answer
-    for number in range(rounds * LOOKS):
-        if number % rounds == 0 and number and Growth(sizes, least).kept:
-            break
-        gc.collect()
-        for at, call in enumerate(calls):
-            least[at] = min(least[at], await cost(call, seconds))
+    gc.collect()
+    gc.freeze()
+    try:
+        for number in range(rounds * LOOKS):
+            if number % rounds == 0 and number and Growth(sizes, least).kept:
+                break
+            for at, call in enumerate(calls):
+                gc.collect()
+                least[at] = min(least[at], await cost(call, seconds))
+    finally:
+        gc.unfreeze()
     return Growth(sizes, least)
 
 
@@ -128,20 +150,31 @@ def chosen(words: list[str]) -> dict[str, Subject]:
 
 def line(name: str, of: Growth) -> str:
     """Return a subject's line of the table."""
-    costs = " | ".join(f"{each:.1f}" for each in of.microseconds)
+    shown = (of.microseconds[STEPS.index(step)] for step in SHOWN)
+    costs = " | ".join(f"{each:.1f}" for each in shown)
     kept = "yes" if of.kept else "no"
+    if of.of_instructions is not None:
+        kept += f" (its instructions: {of.of_instructions:.2f})"
     marginal = f"{of.marginal:.2f}" if of.marginal else "flat"
     return f"| {name} | {of.sizes[0]:,} | {costs} | {of.total:.2f} | {marginal} | {kept} |"
 
 
+def grown(name: str, subject: Subject, rounds: int, seconds: float) -> Growth:
+    """Measure a subject on a loop of its own; count its instructions if it grows too fast."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(measure(subject, rounds, seconds))
+    if found.kept:
+        return found
+    return found._replace(instructions=growth_instructions.count(name, found.sizes))
+
+
 def measure_all(subjects: dict[str, Subject], rounds: int, seconds: float) -> dict[str, Growth]:
-    """Measure each subject on a loop of its own, and print it."""
+    """Measure each subject, and print it."""
     print("| subject | n | us at n | 4n | 16n | total | marginal | <= 1.1 |")
     print("|---|---:|---:|---:|---:|---:|---:|---|")
     found = {}
     for name, subject in subjects.items():
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found[name] = runner.run(measure(subject, rounds, seconds))
+        found[name] = grown(name, subject, rounds, seconds)
         print(line(name, found[name]), flush=True)
     return found
 
@@ -162,8 +195,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--only", action="append", default=[], help="a word of the subjects' names")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.05, help="for each size in a round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.02, help="for each size in a round")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     asked = parser.parse_args(arguments)
     with cpu.pinned(1):

@@ -60,7 +60,7 @@ def count(name: str) -> float:
         ]
         subprocess.run(command, cwd=HOME, check=True, capture_output=True)
         parts = [
-            _total(Path(folder, f"out.{number}")) for number in (2, 4)[: _written(folder) // 2]
+            total_of(Path(folder, f"out.{number}")) for number in (2, 4)[: _written(folder) // 2]
         ]
     each = [part / CALLS for part in parts]
     return each[0] if len(each) == 1 else (each[1] - each[0]) / (MANY - FEW)
@@ -70,7 +70,8 @@ def _written(folder: str) -> int:
     return len([*Path(folder).glob("out.*")])
 
 
-def _total(file: Path) -> int:
+def total_of(file: Path) -> int:
+    """Return the instructions that callgrind has written to a file."""
     lines = file.read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(("totals:", "summary:")))
 

@@ -297,6 +297,7 @@ GROWING = [
     ("/<x>/r{n}", "/text/r7"),
     ("/files/r{n}/<path:x>", "/files/r7/a/b"),
     ("/in/pre{n}-<x>", "/in/pre7-y"),
+    ("/in/<x>.end{n}", "/in/y.end7"),
     ("/in/<any(a{n}, b{n}):x>/y", "/in/b7/y"),
     ("/in/<{kind}:x>/r{n}", "/in/7/r7"),
 ]

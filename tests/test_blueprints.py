@@ -500,3 +500,25 @@ def test_async_url_defaults_from_a_thread(root: str) -> None:
         return url_for("index")
 
     assert answer(app.test_client(), "/de/") == (200, "/en/")
+
+
+def test_commands_are_not_made_for_the_question_whether_there_are_any() -> None:
+    app, bp = (
+        asyncflask.Flask("app", root_path="/"),
+        asyncflask.Blueprint("bp", "bp", root_path="/"),
+    )
+    app.register_blueprint(bp)
+    assert "cli" not in {*vars(app), *vars(bp)}
+    bp.cli.command("late")(lambda: None)
+    app.register_blueprint(bp, name="again")
+    assert [*app.cli.commands] == ["again"]
+
+
+def test_a_group_of_the_class_counts() -> None:
+    class Own(asyncflask.Blueprint):
+        cli = AppGroup("own")
+
+    Own.cli.command("hello")(lambda: None)
+    app = asyncflask.Flask("app", root_path="/")
+    app.register_blueprint(Own("bp", "bp", root_path="/"))
+    assert [*app.cli.commands] == ["bp"]

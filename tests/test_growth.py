@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks import growing, growth, idle, instructions
+from benchmarks import growing, growth, growth_instructions, idle, instructions
+from benchmarks.exponents import exponent, slope
 from benchmarks.growing import SUBJECTS, Subject
 from benchmarks.growth import Growth
 from benchmarks.requests import AnswerError, Call, ask, at_once, multipart, split, urlencoded
 
-SIZES = [1, 4, 16]
+SIZES = [1, 2, 4, 8, 16]
 
 
 def grows(base: float, linear: float, quadratic: float) -> Growth:
@@ -38,20 +41,50 @@ def test_linear_is_linear_whatever_the_base(base: float) -> None:
 
 
 def test_what_does_not_grow_is_flat() -> None:
-    found = Growth(SIZES, [100, 101, 110])
+    found = Growth(SIZES, [100, 101, 101, 103, 110])
     assert (found.marginal, found.kept) == (0, True)
     assert "flat" in growth.line("routes", found)
 
 
 def test_a_sudden_step_at_the_end_is_seen() -> None:
-    assert not Growth(SIZES, [100, 100, 200]).kept
+    assert not Growth(SIZES, [100, 100, 100, 100, 200]).kept
 
 
 def test_routes_may_hardly_grow() -> None:
-    assert growth.broken({"routes: static": Growth(SIZES, [100, 110, 125])}) == [
+    assert growth.broken({"routes: static": Growth(SIZES, [100, 102, 110, 120, 125])}) == [
         "routes: static: 10,000 cost 1.25 times what 625 do",
     ]
-    assert growth.broken({"routes: static": Growth(SIZES, [100, 100, 119])}) == []
+    assert growth.broken({"routes: static": Growth(SIZES, [100, 100, 100, 100, 119])}) == []
+
+
+def test_a_quadratic_term_is_seen_beside_a_linear_one() -> None:
+    assert not grows(0, 10, 1).kept
+    assert not grows(1000, 10, 1).kept
+
+
+@pytest.mark.parametrize("at", range(5))
+@pytest.mark.parametrize("error", [0.9, 1.1])
+def test_one_wrong_figure_decides_nothing(at: int, error: float) -> None:
+    costs = [20 + 10 * size for size in SIZES]
+    wrong = [cost * (error if number == at else 1) for number, cost in enumerate(costs)]
+    assert exponent(SIZES, wrong) == pytest.approx(1, abs=0.21)
+    worse = [20 + 10 * size**2 for size in SIZES]
+    wrong = [cost * (error if number == at else 1) for number, cost in enumerate(worse)]
+    assert exponent(SIZES, wrong) > 1.8
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 1.5, 2, 3])
+@pytest.mark.parametrize("base", [0, 1, 1000])
+def test_exponents_are_found(power: float, base: float) -> None:
+    costs = [base + 7 * size**power for size in SIZES]
+    assert exponent(SIZES, costs) == pytest.approx(power)
+    if not base:
+        assert slope(SIZES, costs) == pytest.approx(power)
+
+
+def test_costs_that_fall_have_no_growth() -> None:
+    assert exponent(SIZES, [5, 4, 3, 2, 1]) <= 1
+    assert slope(SIZES, [16, 8, 4, 2, 1]) == pytest.approx(-1)
 
 
 def quadratic(size: int) -> Call:
@@ -73,7 +106,65 @@ async def test_quadratic_work_is_caught() -> None:
     found = await growth.measure(Subject(20, quadratic), 3, 0.001)
     assert found.marginal > 1.6
     assert not found.kept
-    assert found.facts()["sizes"] == [20, 80, 320]
+    assert found.facts()["sizes"] == [20, 40, 80, 160, 320]
+    assert "instructions" not in found.facts()
+
+
+def test_what_grows_too_fast_has_its_instructions_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+
+    def count(name: str, sizes: list[int]) -> list[int]:
+        counted.append((name, sizes))
+        return [size * 1000 for size in sizes]
+
+    monkeypatch.setattr(growth_instructions, "count", count)
+    found = growth.grown("squares", Subject(20, quadratic), 2, 0.001)
+    assert counted == [("squares", found.sizes)]
+    assert not found.kept
+    assert found.facts()["instructions"] == pytest.approx(1)
+    assert "no (its instructions: 1.00)" in growth.line("squares", found)
+
+
+def test_what_does_not_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth_instructions, "count", None)
+    kept = Growth(SIZES, [100] * 5)
+
+    async def measure(*_: object) -> Growth:
+        return kept
+
+    monkeypatch.setattr(growth, "measure", measure)
+    assert growth.grown("same", Subject(1, linear), 1, 0) is kept
+
+
+def test_each_call_that_is_counted_lies_between_two_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(growth_instructions, "mark", lambda: done.append("mark"))
+    monkeypatch.setattr(growth_instructions, "SUBJECTS", {"small": Subject(1, made_by(done))})
+    growth_instructions.main(["small", "2", "4"])
+    assert done == [*(2 * [2]), *(3 * ["mark", 2, "mark"]), *(2 * [4]), *(3 * ["mark", 4, "mark"])]
+
+
+def made_by(done: list[object]) -> Callable[[int], Call]:
+    def make(size: int) -> Call:
+        async def call() -> None:
+            done.append(size)
+
+        return call
+
+    return make
+
+
+@pytest.mark.parametrize("least", [1, 3])
+def test_the_least_of_the_counts_is_taken(least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: object) -> None:
+        out = next(Path(each.partition("=")[2]) for each in command if "file=" in each)
+        for number in range(1, 13):
+            count = 10 * least if number in (2 * least, 6 + 2 * least) else 99
+            Path(f"{out}.{number}").write_text(f"events: Ir\ntotals: {count}\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    assert growth_instructions.count("any", [1, 4]) == [10 * least, 10 * least]
 
 
 @pytest.mark.loop_limit(20)
@@ -116,6 +207,7 @@ def test_the_command_writes_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(growth, "SUBJECTS", {"small": Subject(20, linear), "other": None})
+    monkeypatch.setattr(growth_instructions, "count", lambda name, sizes: sizes)
     file = tmp_path / "growth.json"
     status = growth.main(["--only=small", "--rounds=2", "--seconds=0.001", f"--json={file}"])
     facts = json.loads(file.read_text())
@@ -138,7 +230,14 @@ def test_an_import_is_timed() -> None:
 
 
 UNUSED = {
+    "click",
+    "decimal",
     "httpx",
+    "jinja2",
+    "starlette",
+    "sysconfig",
+    "asyncflask.templating",
+    "asyncflask.cli.script",
     "rich",
     "asyncflask.cli.run",
     "asyncflask.debug.page",
@@ -147,7 +246,8 @@ UNUSED = {
 
 
 def test_a_served_app_imports_no_tools() -> None:
-    make = "import sys; from asyncflask import Flask; Flask('x')"
+    make = "import sys; from asyncflask import Blueprint, Flask, request; app = Flask('x')"
+    make += "; app.register_blueprint(Blueprint('y', 'y')); app.test_request_context"
     command = [sys.executable, "-c", f"{make}; print({UNUSED!r} & sys.modules.keys())"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"
@@ -156,3 +256,4 @@ def test_a_served_app_imports_no_tools() -> None:
 def test_without_valgrind_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert "no valgrind" in instructions.table(["async str"])
+    assert growth_instructions.count("headers", [1, 4]) == []

@@ -25,6 +25,7 @@ import flask
 import pytest
 
 import asyncflask
+from asyncflask.later import Later
 
 #: What is not as in Flask, on purpose: a pattern for the fact, and the reason.
 ALLOWED = {
@@ -133,6 +134,8 @@ def class_facts(where: str, cls: type) -> Facts:
     facts |= {f"{where} is a {base.__name__}": "" for base in cls.__mro__}
     for name in public_attributes(cls):
         inner, static = f"{where}.{name}", inspect.getattr_static(cls, name)
+        if isinstance(static, Later):
+            static = getattr(cls, name)
         if inspect.isclass(static) or not hasattr(static, "__get__"):
             facts |= value_facts(inner, static)
         elif is_method(static):

@@ -39,6 +39,7 @@ async def serve(app: t.Any, scope: Message, receive: Receive, send: Send) -> Non
             async with AsyncExitStack() as entered:
                 entered.enter_context(app._shutdown.serving())
                 app._was_started = True
+                app._import_templating()
                 await receive()
                 for part in _parts(app, scope, group):
                     await entered.enter_async_context(part)

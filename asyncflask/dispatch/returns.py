@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from collections.abc import Iterator
 from functools import lru_cache
 
-from starlette.responses import Response as StarletteResponse
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.utils import get_content_type
@@ -226,13 +226,22 @@ def _wrong_type(body: t.Any) -> str:
 
 def is_asgi(value: t.Any) -> bool:
     """Whether a value is an ASGI application: a Starlette response, or an async callable."""
-    if isinstance(value, StarletteResponse):
+    if _is_starlettes(value):
         return True
     return (
         callable(value)
         and not isinstance(value, (type, ResponseBase, HTTPException))
         and is_async(value)
     )
+
+
+def _is_starlettes(value: t.Any) -> bool:
+    """Whether a value is a response of Starlette's.
+
+    PERF: who made it has imported the module; for others, not to do it saves 10 ms and 1 MiB.
+    """
+    responses: t.Any = sys.modules.get("starlette.responses")
+    return responses is not None and isinstance(value, responses.Response)
 
 
 def _from_asgi(app: t.Any, asgi_app: t.Any) -> t.Any:
@@ -242,7 +251,7 @@ def _from_asgi(app: t.Any, asgi_app: t.Any) -> t.Any:
     """
     response = app.response_class()
     response.headers.clear()
-    if isinstance(asgi_app, StarletteResponse):
+    if _is_starlettes(asgi_app):
         response.status_code = asgi_app.status_code
         for name, value in asgi_app.raw_headers:
             response.headers.add(name.decode("latin-1"), value.decode("latin-1"))

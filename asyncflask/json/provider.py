@@ -9,10 +9,10 @@ import dataclasses
 import gc
 import inspect
 import json
+import sys
 import typing as t
 import weakref
 from datetime import date
-from decimal import Decimal
 from functools import cached_property, lru_cache
 from uuid import UUID
 
@@ -107,12 +107,20 @@ class JSONProvider:
         return made
 
 
+def _is_decimal(o: t.Any) -> bool:
+    """Whether a value is a `decimal.Decimal`; who has one has imported the module."""
+    decimal: t.Any = sys.modules.get("decimal")
+    return decimal is not None and isinstance(o, decimal.Decimal)
+
+
 def _default(o: t.Any) -> t.Any:
     """Return a JSON value for the types that the standard library does not know."""
     match o:
         case date():
             return http_date(o)
-        case Decimal() | UUID():
+        case UUID():
+            return str(o)
+        case _ if _is_decimal(o):
             return str(o)
         case _ if dataclasses.is_dataclass(o):
             return dataclasses.asdict(o)  # type: ignore[arg-type]

@@ -179,7 +179,7 @@ class Blueprint(Registrable):
                 theirs.setdefault(scope(key), []).extend(functions)
 
     def _merge_commands(self, app: App, name: str, group: str | None) -> None:
-        if not self.cli.commands:
+        if not self._has_commands:
             return
         if group is None:
             app.cli.commands.update(self.cli.commands)

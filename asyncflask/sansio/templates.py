@@ -7,10 +7,11 @@ import typing as t
 from collections.abc import Callable
 from functools import cached_property, wraps
 
-from jinja2 import BaseLoader, Environment, pass_environment
-
 from .. import typing as ft
 from .scaffold import Scaffold, setupmethod
+
+if t.TYPE_CHECKING:
+    from jinja2 import BaseLoader, Environment
 
 T_template_filter = t.TypeVar("T_template_filter", bound=ft.TemplateFilterCallable)
 T_template_global = t.TypeVar("T_template_global", bound=ft.TemplateGlobalCallable)
@@ -26,7 +27,7 @@ class TemplateRegistry(Scaffold):
     #: The class of `jinja_env`; it takes the app as first argument.
     jinja_environment: type[t.Any]
     #: The class of the loader that `create_global_jinja_loader` makes; it takes the app.
-    global_jinja_loader_class: Callable[[t.Any], BaseLoader]
+    global_jinja_loader_class: Callable[[t.Any], t.Any]
     #: Options for `jinja_environment`; changes after the first use of `jinja_env` come too late.
     jinja_options: dict[str, t.Any] = {}  # noqa: RUF012 (Flask's type, for subclasses to read)
 
@@ -44,7 +45,8 @@ class TemplateRegistry(Scaffold):
 
         To load templates from elsewhere, override `jinja_loader` rather than this.
         """
-        return self.global_jinja_loader_class(self)
+        loader: BaseLoader = self.global_jinja_loader_class(self)
+        return loader
 
     def select_jinja_autoescape(self, filename: str | None) -> bool:
         """Whether a template's values are escaped.
@@ -67,6 +69,8 @@ class TemplateRegistry(Scaffold):
         """
         if not inspect.iscoroutinefunction(f):
             return f
+        from jinja2 import pass_environment  # which `jinja_env` has imported, and nobody before
+
         takes_context = hasattr(f, "jinja_pass_arg")  # one of the objects of `jinja2.pass_context`
 
         @wraps(f)

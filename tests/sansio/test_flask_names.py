@@ -24,6 +24,7 @@ MODULES = [
 IMPORTED = {
     *("annotations", "current_app", "request", "_AppCtxGlobals", "_default_template_ctx_processor"),
     *("get_root_path", "send_from_directory", "DispatchingJinjaLoader", "Environment"),
+    "AppGroup",
     *("_split_blueprint_path", "_wz_redirect", "SansioBlueprint", "Namespace", "LocalProxy"),
     "F",  # a type variable; `views` has one, too, and does not use it
 }
