@@ -28,9 +28,8 @@ _WRITERS = frozenset(
 )
 
 
-#: The map that URLs were built from, how often it had changed, whether it sorts parameters, and the
-#: URLs.
-_Known = tuple[Map | None, int, bool, dict[tuple[t.Any, ...], str]]
+#: The map that URLs were built from, how often it had changed, and the URLs.
+_Known = tuple[t.Any, int, dict[tuple[t.Any, ...], str]]
 
 
 class BuiltUrls:
@@ -43,7 +42,7 @@ class BuiltUrls:
 
     def __init__(self) -> None:
         # One attribute, so that a thread never notes what it built from an older map.
-        self._known: _Known = None, 0, False, {}
+        self._known: _Known = None, 0, {}
 
     def build(self, adapter: MapAdapter, endpoint: str, values: dict[str, t.Any]) -> str:
         """Return the URL of an endpoint.
@@ -58,19 +57,16 @@ class BuiltUrls:
         for value in values.values():
             if type(value) not in _PLAIN:
                 return adapter.build(endpoint, values)
-        url_map = t.cast("Map", adapter.map)
-        known_map, changes, sorts, urls = self._known
-        if (
-            url_map is not known_map
-            or changes != url_map.changes
-            or sorts != url_map.sort_parameters
-        ):
+        url_map: t.Any = adapter.map
+        known_map, changes, urls = self._known
+        if url_map is not known_map or changes != url_map.changes:
             if not isinstance(url_map, Map):
                 return adapter.build(endpoint, values)
             urls = {}
-            self._known = url_map, url_map.changes, url_map.sort_parameters, urls
+            self._known = url_map, url_map.changes, urls
         key = endpoint, adapter.default_method, adapter.subdomain, *values.items()
-        prefix = adapter.script_name.rstrip("/")
+        prefix = adapter.script_name
+        prefix = "" if prefix == "/" else prefix.rstrip("/")
         known = urls.get(key)
         if known is not None:
             return prefix + known

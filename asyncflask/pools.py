@@ -1,8 +1,8 @@
 """The worker threads of one event loop, and how their results come back to it.
 
 A thread that has nothing to do sleeps on a stack: the one that slept last is woken first, so that
-few threads are busy and the others, idle for long enough, end. All results that are there when the
-loop looks are settled in one wake-up.
+few threads are busy and the others, idle for long enough, end. The results that are there when the
+loop looks are settled in one wake-up, a few in each of its turns.
 PERF: one ``call_soon_threadsafe`` per burst, 2 to 4 us a call with 32 in flight against 40 to 59
 us for `anyio.to_thread.run_sync`.
 """
@@ -16,6 +16,7 @@ from collections import deque
 
 from .exceptions import QueueFull
 from .loops import Loop
+from .turns import Turnstile
 from .wakeups import Wakeup, make_wakeup
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
@@ -29,6 +30,23 @@ PATIENCE = 0.001
 #: Pieces of work that are handed over at once, after a round of the loop that brought only one.
 #: PERF: to wait for the round's end costs a piece that is alone 3.5 us, so that it is seldom done.
 ALONE = 32
+
+#: Results that are handed over in one turn of the loop. Each has a task go on that mostly sends a
+#: response, 40 us of work over uvicorn: a thousand of them would keep all others waiting for 40 ms.
+#: PERF: with 4, the others wait no less, and the server is asked for smaller batches afterwards: 5
+#: us more a request with 32 connections.
+SETTLED = 16
+
+#: Threads that are told, in one turn of the loop, what they have waited for. All of them would get
+#: the interpreter's lock before the loop has it again, and keep it for 50 us or more each.
+#: PERF: of the server's processor time, 0.8 ms pass until an async view beside 2,000 sync requests
+#: is called (99th percentile), where it was 1.3 ms with all of them told at once.
+RESUMED = 1
+
+#: Turns of the loop for which work that comes in several pieces may wait while each brings more.
+#: PERF: over uvicorn with 32 connections a thread is woken for 4.9 pieces at once, not 3.5, which
+#: saves 4 us of 64 a request.
+LINGER = 4
 
 #: Seconds after which a client that was told 503 may try again. A full queue drains in about that.
 RETRY_SECONDS = 1
@@ -72,6 +90,12 @@ class Work(t.Protocol):
         """Do it; raises nothing."""
 
 
+class Call(t.Protocol):
+    """What a thread waits for."""
+
+    jobs: t.Any  #: where the thread is told that it is over
+
+
 class Overdue(t.Protocol):
     """Work that was cancelled and goes on."""
 
@@ -107,8 +131,9 @@ class Pool:
         self._idle: list[Wakeup] = []
         self._threads: set[threading.Thread] = set()
         self._finished: deque[t.Callable[[], None]] = deque()
-        self._awake = self._watching = self._waking = False
-        self._held = self._alone = 0
+        self._resuming = Turnstile(loop, RESUMED)
+        self._awake = self._watching = self._waking = self._settling = False
+        self._held = self._alone = self._lingered = 0
         self._submitted = self._watched = self._last_round = 0
         self._lock = threading.Lock()
 
@@ -158,9 +183,14 @@ class Pool:
             self.loop.call_next(self._end_round)
 
     def _end_round(self) -> None:
-        """Have the work of one round of the loop done."""
-        self._waking = False
-        self._alone = ALONE if self._submitted == self._last_round else 0
+        """Have the work of one round of the loop done, or wait for that of the next one, too."""
+        brought_more, self._last_round = self._submitted != self._last_round, self._submitted
+        if brought_more and self._lingered < LINGER:
+            self._lingered += 1
+            self.loop.call_next(self._end_round)
+            return
+        self._alone = 0 if brought_more or self._lingered else ALONE
+        self._waking, self._lingered = False, 0
         self._wake()
 
     def _wake(self) -> None:
@@ -271,11 +301,47 @@ class Pool:
             except RuntimeError:  # the loop is closed: nobody is left to be told
                 self._finished.clear()
 
+    def ask(self, callback: t.Callable[[], None]) -> None:
+        """`post` what a thread is going to wait for.
+
+        :raises RuntimeError: if the loop is closed.
+        """
+        if not self.loop.is_asyncio:
+            self.loop.call_soon(callback)
+            return
+        if self.loop.key.is_closed():
+            raise RuntimeError("The event loop is closed.")
+        self.post(callback)
+
+    def resume(self, call: Call) -> None:
+        """Have a thread know that what it waits for is over, in its turn; on the loop."""
+        self._resuming.call(call.jobs.put, call)
+
     def _settle(self) -> None:
-        self._awake = False  # NOTE: before popping, so that a late append wakes the loop again
+        """Hand over the results that are there: of many, the first now."""
         finished = self._finished
+        if len(finished) > SETTLED:
+            self._settle_some()
+            return
+        self._awake = False  # NOTE: before popping, so that a late append wakes the loop again
         while finished:
             finished.popleft()()
+
+    def _settle_some(self) -> None:
+        finished = self._finished
+        try:
+            for _ in range(SETTLED):
+                if finished:  # who gets a result may submit work, and so come here
+                    finished.popleft()()
+        finally:
+            self._awake = True
+            if not self._settling:
+                self._settling = True
+                self.loop.call_in_next_turn(self._settle_more)
+
+    def _settle_more(self) -> None:
+        self._settling = False
+        self._settle()
 
     def hold(self, change: int) -> None:
         """Count threads that requests keep without using them; from any thread."""

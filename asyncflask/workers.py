@@ -90,7 +90,10 @@ class Call:
         self.open = False
         self.lane._end_wait(self.around, error)
         self.result, self.error = result, error
-        self.jobs.put(self)
+        if isinstance(error, LoopCancelled):  # the loop may be about to end: not in its next turns
+            self.jobs.put(self)
+        else:
+            self.lane.pool.resume(self)
 
 
 #: The call whose coroutine runs here, or started what runs here.
@@ -221,7 +224,7 @@ class Lane:
         self._depth += 1
         try:
             coroutine = partial(_await, func, args, kwargs)
-            self.pool.loop.call_soon(partial(self._spawn, call, coroutine, context))
+            self.pool.ask(partial(self._spawn, call, coroutine, context))
             while not call.known:
                 self._take(jobs.get())
         finally:

@@ -10,6 +10,9 @@ A round measures that client without the crowd and with it. The machine's own no
 slowest of a hundred answers takes, and comes and goes in seconds: so there are many rounds, each
 with a 99th percentile of its own for both, and their medians are compared. Server and clients have
 a core each; the crowd gets what the one client leaves of theirs. Linux, two cores.
+
+Beside the time there is what hardly depends on the machine's other work: the processor time that
+the server spends, on whatever it is, from when a question is sent until its view is called.
 """
 
 from __future__ import annotations
@@ -42,7 +45,13 @@ HOLD = 0.01
 #: Seconds between two questions of the one client: it looks at the server, and is no load on it.
 PAUSE = 0.0005
 
+#: What is measured, and how it is called where only the server's processor time counts.
+NAMES, SERVER = ("idle", "beside"), "{}, processor time until the view"
+
 CROWD, FREE = "crowd", "free"
+
+#: How long the free view's answer is: the nanoseconds of processor time that the server has used.
+DIGITS = 20
 
 
 def app() -> t.Any:
@@ -69,7 +78,7 @@ def app() -> t.Any:
 
     @made.get(f"/{FREE}")
     async def free_view() -> str:
-        return FREE
+        return f"{time.clock_gettime_ns(time.CLOCK_PROCESS_CPUTIME_ID):0{DIGITS}}"
 
     @made.get("/under-way")
     async def under_way_view() -> str:
@@ -79,39 +88,51 @@ def app() -> t.Any:
     return made
 
 
+class Took(t.NamedTuple):
+    """What an answer took, in seconds."""
+
+    passed: float
+    server: float  # of the server's processor time, until its view was called
+
+
 class Client:
     """The one client of the async view: a connection, and how long each answer took.
 
-    :param port: the server's, on loopback.
+    :param server: whom it asks.
     """
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(self, server: Server) -> None:
+        self._clock = cpu.clock(server.pid)
+        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = f"GET /{FREE} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        self._request = f"GET /{FREE} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
 
-    def ask(self) -> float:
-        """Return how many seconds an answer took.
+    def ask(self) -> Took:
+        """Return what an answer took.
 
         :raises ServerError: if it is not the expected one.
         """
-        began, answer = time.perf_counter(), b""
+        began, spent, answer = time.perf_counter(), time.clock_gettime_ns(self._clock), b""
         self._socket.sendall(self._request)
-        while not answer.endswith(f"\r\n\r\n{FREE}".encode()):
+        while len(answer.partition(b"\r\n\r\n")[2]) < DIGITS:
             data = self._socket.recv(4096)
             answer += data
             if not data or len(answer) > 4096:
                 raise ServerError(f"not the expected answer: {answer[:500]!r}")
-        return time.perf_counter() - began
+        passed = time.perf_counter() - began
+        called = answer[-DIGITS:]
+        if not (answer.startswith(b"HTTP/1.1 200") and called.isdigit()):
+            raise ServerError(f"not the expected answer: {answer[:500]!r}")
+        return Took(passed, (int(called) - spent) / 1e9)
 
     def leave(self) -> None:
         """Close the connection."""
         self._socket.close()
 
 
-def times(port: int, seconds: float) -> list[float]:
-    """Return how many seconds each answer took, of those within so many seconds."""
-    client = Client(port)
+def times(server: Server, seconds: float) -> list[Took]:
+    """Return what each answer took, of those within so many seconds."""
+    client = Client(server)
     try:
         deadline, took = time.perf_counter() + seconds, []
         while time.perf_counter() < deadline:
@@ -171,14 +192,18 @@ def wait_until(done: t.Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.02)
 
 
-def quantiles(took: list[float]) -> tuple[float, float]:
+def quantiles(took: t.Iterable[float]) -> tuple[float, float]:
     """Return the median and the 99th percentile, in milliseconds."""
     cuts = statistics.quantiles(took, n=100)
     return cuts[49] * 1e3, cuts[98] * 1e3
 
 
-def measure(rounds: int, seconds: float, crowd: int) -> dict[str, list[tuple[float, float]]]:
-    """Return median and 99th percentile of each round, without the crowd and with it.
+#: Median and 99th percentile of each round, in milliseconds.
+Rounds = list[tuple[float, float]]
+
+
+def measure(rounds: int, seconds: float, crowd: int) -> dict[str, Rounds]:
+    """Return what answers took without the crowd and with it, and what of it the server worked.
 
     :raises ServerError: if the server does not do its part.
     """
@@ -187,18 +212,23 @@ def measure(rounds: int, seconds: float, crowd: int) -> dict[str, list[tuple[flo
     if hard != resource.RLIM_INFINITY and hard < wanted:
         raise ServerError(f"a process may open {hard} files here, and {wanted} are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    found: dict[str, list[tuple[float, float]]] = {"idle": [], "beside": []}
+    found: dict[str, Rounds] = {what: [] for what in (*NAMES, *map(SERVER.format, NAMES))}
+
+    def note(what: str, took: list[Took]) -> None:
+        found[what].append(quantiles(each.passed for each in took))
+        found[SERVER.format(what)].append(quantiles(each.server for each in took))
+
     command = uvicorn("benchmarks.beside:app")
     with serving("asyncflask", sys.executable, *command) as server, cpu.pinned(0):
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
-            found["idle"].append(quantiles(times(server.port, seconds)))
+            note("idle", times(server, seconds))
             with crowding(server, crowd):
-                found["beside"].append(quantiles(times(server.port, seconds)))
+                note("beside", times(server, seconds))
     return found
 
 
-def show(found: dict[str, list[tuple[float, float]]], crowd: int) -> dict[str, t.Any]:
+def show(found: dict[str, Rounds], crowd: int) -> dict[str, t.Any]:
     """Print the medians of the rounds, and return them."""
     facts: dict[str, t.Any] = {}
     print("| ms, medians of the rounds | p50 | p99 | p99 of the rounds from - to |")
@@ -206,7 +236,7 @@ def show(found: dict[str, list[tuple[float, float]]], crowd: int) -> dict[str, t
     for what, pairs in found.items():
         halves, slow = zip(*pairs, strict=True)
         facts[what] = {"p50": statistics.median(halves), "p99": statistics.median(slow)}
-        name = "idle" if what == "idle" else f"beside {crowd} sync requests"
+        name = what.replace("beside", f"beside {crowd} sync requests")
         print(
             f"| {name} | {facts[what]['p50']:.2f} | {facts[what]['p99']:.2f}"
             f" | {min(slow):.2f} - {max(slow):.2f} |"

@@ -45,9 +45,11 @@ def test_an_async_view_is_measured_beside_a_crowd(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "beside 60 sync requests" in done.stdout
     facts = json.loads(file.read_text())
-    for what in ("idle", "beside"):
+    assert "beside 60 sync requests, processor time until the view" in done.stdout
+    for what in facts["rounds"]:
         assert len(facts["rounds"][what]) == 1
         assert 0 < facts[what]["p50"] <= facts[what]["p99"]
+    assert len(facts["rounds"]) == 4
     assert facts["ratio of p99"] == facts["beside"]["p99"] / facts["idle"]["p99"]
 
 

@@ -131,7 +131,7 @@ def built() -> BuiltUrls:
 
 
 def remembered(built: BuiltUrls) -> int:
-    return len(built._known[3])
+    return len(built._known[2])
 
 
 def test_a_url_is_built_once(built: BuiltUrls, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import threading
 import time
 import typing as t
@@ -247,3 +249,176 @@ async def test_bursts_and_single_pieces_in_turn() -> None:
                     for number in range(count):
                         group.start_soon(work, number)
                 assert sorted(done) == [*range(count)]
+
+
+async def test_results_leave_others_their_turn() -> None:
+    """However many there are, the loop does other things before it has handed over all."""
+    count, settled = pools.SETTLED * 4, 0
+    seen: list[int] = []
+    async with pool_of() as pool:
+
+        def settle() -> None:
+            nonlocal settled
+            settled += 1
+
+        def look() -> None:
+            seen.append(settled)
+            if settled < count:
+                pool.loop.call_in_next_turn(look)
+
+        for _ in range(count):
+            pool.post(settle)
+        look()
+        await until(lambda: settled == count)
+        steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
+        assert max(steps, default=0) <= pools.SETTLED
+
+
+async def test_what_is_posted_meanwhile_is_handed_over_too() -> None:
+    found: list[int] = []
+    async with pool_of() as pool:
+
+        def post(number: int) -> None:
+            found.append(number)
+            if number < 100:
+                pool.post(lambda: post(number + 1))
+
+        for _ in range(pools.SETTLED + 1):
+            pool.post(lambda: found.append(0))
+        pool.post(lambda: post(1))
+        await until(lambda: found[-1:] == [100])
+        assert found == [0] * (pools.SETTLED + 1) + [*range(1, 101)]
+
+
+async def test_threads_that_wait_are_told_one_after_another() -> None:
+    """Also if what they wait for is over at once; and each is told its own."""
+    count = 30
+    began: list[int] = []
+    over = anyio.Event()
+    found: list[int] = []
+
+    async def wait(number: int) -> int:
+        began.append(number)
+        await over.wait()
+        return number
+
+    async with pool_of(limit=count) as pool:
+
+        async def work(number: int) -> None:
+            lane = Lane(pool)
+            assert await lane.run(lane.call_async, wait, number) == number
+            found.append(number)
+
+        async with anyio.create_task_group() as group:
+            for number in range(count):
+                group.start_soon(work, number)
+            await until(lambda: len(began) == count)
+            over.set()
+    assert sorted(found) == [*range(count)]
+
+
+async def test_in_one_turn_no_more_threads_are_told_than_the_loop_can_bear() -> None:
+    told: list[int] = []
+
+    class Call:
+        def __init__(self) -> None:
+            self.jobs = self
+
+        def put(self, item: t.Any) -> None:
+            assert item is self
+            told.append(1)
+
+    async with pool_of() as pool:
+        for _ in range(pools.RESUMED + 2):
+            pool.resume(Call())
+        assert len(told) == pools.RESUMED
+        await until(lambda: len(told) == pools.RESUMED + 2)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("others", [0, pools.SETTLED * 2])
+async def test_an_error_in_a_result_keeps_no_other_from_its_turn(others: int) -> None:
+    found: list[t.Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, facts: found.append(facts))
+
+    def fail() -> None:
+        raise LookupError
+
+    async with pool_of() as pool:
+        pool.post(fail)
+        for _ in range(others):
+            pool.post(lambda: None)
+        await until(lambda: len(found) == 1)
+        pool.post(lambda: found.append("settled"))
+        await until(lambda: "settled" in found)
+        assert len(found) == 2
+        assert isinstance(found[0]["exception"], LookupError)
+        assert await Lane(pool).run(abs, -1) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_work_of_successive_turns_is_given_to_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While each turn brings more of it, and for a few turns at the most."""
+    async with pool_of() as pool:
+        woken: list[int] = []
+        wake = pool._wake
+
+        def note_and_wake() -> None:
+            woken.append(pool.waiting)
+            wake()
+
+        monkeypatch.setattr(pool, "_wake", note_and_wake)
+
+        async def work(turns: int) -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for _ in range(2):
+                group.start_soon(Lane(pool).run, threading.get_ident)
+
+        async with anyio.create_task_group() as group:
+            for turns in range(3):
+                group.start_soon(work, turns)
+        assert woken[0] == 6
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_work_that_keeps_coming_is_begun() -> None:
+    """A loop that brings more in every turn keeps nobody waiting."""
+    async with pool_of() as pool, anyio.create_task_group() as group:
+        done = anyio.Event()
+
+        async def last() -> None:
+            await Lane(pool).run(threading.get_ident)
+            done.set()
+
+        group.start_soon(last)
+        turns = 0
+        with anyio.fail_after(PATIENCE):
+            while not done.is_set():
+                turns += 1
+                for _ in range(2):
+                    group.start_soon(Lane(pool).run, threading.get_ident)
+                await asyncio.sleep(0)
+        assert turns > 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_thread_cannot_ask_a_loop_that_is_closed() -> None:
+    """It would wait for ever."""
+
+    async def make() -> Pool:
+        return Pool(Loop())
+
+    def nothing() -> None:
+        raise AssertionError
+
+    def main() -> None:
+        with asyncio.Runner() as runner:
+            pool = runner.run(make())
+        pool.post(nothing)  # lost, and no error: nobody waits for it
+        with pytest.raises(RuntimeError, match="closed"):
+            pool.ask(nothing)
+
+    await anyio.to_thread.run_sync(main)
