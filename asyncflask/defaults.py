@@ -67,9 +67,9 @@ OWN: t.Final[dict[str, t.Any]] = {
     # Bytes of a body that are read ahead for async handlers where MAX_CONTENT_LENGTH is not set.
     "MAX_BUFFERED_BODY": 16 * 1024 * 1024,
     # Bytes of them that all requests of the process together keep in memory, beyond the first 500
-    # kB of each; the rest lies in temporary files. Four of the longest at once, and as much as a
+    # kB of each; the rest lies in temporary files. Two of the longest at once, and less than a
     # worker takes anyhow: files are for the rush, and for clients that are slow on purpose.
-    "BODY_MEMORY": 64 * 1024 * 1024,
+    "BODY_MEMORY": 32 * 1024 * 1024,
     # Seconds for which a client may be silent in the middle of its body before the request is given
     # up with 408; None for ever. Between two pieces, not for all of it: nginx's client_body_timeout
     # is the same, and so is its figure.
