@@ -14,9 +14,15 @@ import anyio
 import pytest
 
 from asyncflask import Flask
+from asyncflask.asgi import outgoing
 from asyncflask.asgi.ends import StreamEnd
 from asyncflask.asgi.outgoing import Outgoing
 from asyncflask.asgi.putting import Putting
+
+
+@pytest.fixture(autouse=True)
+def slow_machines_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", 1000.0)
 
 
 class SlowServer:

@@ -23,7 +23,7 @@ from asyncflask import (
     request,
     session,
 )
-from asyncflask.asgi import shortstream
+from asyncflask.asgi import outgoing, shortstream
 
 from ..played import Message, Played, part
 
@@ -255,6 +255,11 @@ async def served(deed: Deed, headers: list[tuple[bytes, bytes]]) -> Served:
 
 
 @pytest.fixture
+def slow_machines_are_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SLICE", 1000.0)
+
+
+@pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[shortstream.Streamed]:
     """Note which requests go the short way."""
     found: list[shortstream.Streamed] = []
@@ -268,6 +273,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[shortstream.Streamed]:
     return found
 
 
+@pytest.mark.usefixtures("slow_machines_are_no_matter")
 @pytest.mark.parametrize("name", DEEDS)
 async def test_both_ways_do_the_same(name: str, taken: list[shortstream.Streamed]) -> None:
     short = await served(DEEDS[name], [])
