@@ -265,7 +265,7 @@ class DefaultJSONProvider(JSONProvider):
     mimetype = "application/json"
 
     #: The options that `response_body` had last, and the encoder's method for them.
-    _last: tuple[t.Any, t.Any] = (None, None)
+    _last: tuple[t.Any, t.Callable[[t.Any], str]] = (None, str)
 
     def dumps(self, obj: t.Any, **kwargs: t.Any) -> str:
         """Return `obj` as JSON text.
@@ -336,11 +336,9 @@ class DefaultJSONProvider(JSONProvider):
             options = self.default, self.ensure_ascii, self.sort_keys, is_compact
             last, encode = self._last
             if last != options:
-                encoder = self._encoder(None, COMPACT) if is_compact else self._encoder(2)
-                encode = encoder.encode
+                encode = self._encoder(*((None, COMPACT) if is_compact else (2,))).encode
                 self._last = options, encode
-            text: str = encode(obj)
-            return (text + "\n").encode()
+            return (encode(obj) + "\n").encode()
         layout: dict[str, t.Any] = {"separators": COMPACT} if is_compact else {"indent": 2}
         return (self.dumps(obj, **layout) + "\n").encode()
 
