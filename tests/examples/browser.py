@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 #: Seconds that a page gets for what it does in a fraction of one.
-PATIENCE = 15.0
+PATIENCE = 45.0
 
 #: Seconds between two looks at it.
 _PAUSE = 0.02

@@ -7,6 +7,7 @@ import typing as t
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from ..detectors import slowness
 from .wire import SILENCE
 
 
@@ -37,7 +38,7 @@ class Client:
     async def ask(self, raw: bytes, seconds: float = SILENCE) -> Reply:
         """Send a request and read its response: by its length, in chunks, or up to the end."""
         self._writer.write(raw)
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds * slowness()):
             head = await self._reader.readuntil(b"\r\n\r\n")
             reply = Reply(int(head[9:12]), head, b"")
             if length := reply.raw_header("content-length"):

@@ -150,7 +150,7 @@ class LiveServer(Site, uvicorn.Server):
         NOTE: a thread that has done its work is counted as idle, or as held no more, a moment after
         the request that it did it for has ended.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE * slowness()
         while busy := self.on_loop(self._busy):
             assert time.monotonic() < deadline, f"the server does not come to rest: {busy}"
 
@@ -163,7 +163,7 @@ class LiveServer(Site, uvicorn.Server):
 
     def work_on(self, requests: int, seconds: float = PATIENCE) -> None:
         """Wait until so many requests are at work, and each has had its first turn."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * slowness()
         while self.on_loop(lambda: len(self.server_state.tasks)) < requests:
             assert time.monotonic() < deadline, "the requests did not come in"
         self.on_loop(int)

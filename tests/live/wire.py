@@ -9,7 +9,10 @@ import typing as t
 from contextlib import suppress
 from http.client import HTTPResponse
 
-#: Seconds that a client waits for a server that should have answered in milliseconds.
+from ..detectors import slowness
+
+#: Seconds that a client waits for a server that should have answered in milliseconds; on a busy
+#: machine it waits longer.
 SILENCE = 10.0
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -49,7 +52,7 @@ class Connection:
     """
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address, timeout=SILENCE)
+        self.socket = socket.create_connection(address, timeout=SILENCE * slowness())
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> t.Self:
