@@ -16,7 +16,6 @@ from collections import deque
 
 from .exceptions import QueueFull
 from .loops import Loop
-from .turns import Turnstile
 from .wakeups import Wakeup, make_wakeup
 
 #: Seconds an idle worker thread waits for work before it ends. Long enough to bridge the gaps of
@@ -36,12 +35,6 @@ ALONE = 32
 #: PERF: with 4, the others wait no less, and the server is asked for smaller batches afterwards: 5
 #: us more a request with 32 connections.
 SETTLED = 16
-
-#: Threads that are told, in one turn of the loop, what they have waited for. All of them would get
-#: the interpreter's lock before the loop has it again, and keep it for 50 us or more each.
-#: PERF: of the server's processor time, 0.8 ms pass until an async view beside 2,000 sync requests
-#: is called (99th percentile), where it was 1.3 ms with all of them told at once.
-RESUMED = 1
 
 #: Turns of the loop for which work that comes in several pieces may wait while each brings more.
 #: PERF: over uvicorn with 32 connections a thread is woken for 4.9 pieces at once, not 3.5, which
@@ -90,12 +83,6 @@ class Work(t.Protocol):
         """Do it; raises nothing."""
 
 
-class Call(t.Protocol):
-    """What a thread waits for."""
-
-    jobs: t.Any  #: where the thread is told that it is over
-
-
 class Overdue(t.Protocol):
     """Work that was cancelled and goes on."""
 
@@ -131,7 +118,6 @@ class Pool:
         self._idle: list[Wakeup] = []
         self._threads: set[threading.Thread] = set()
         self._finished: deque[t.Callable[[], None]] = deque()
-        self._resuming = Turnstile(loop, RESUMED)
         self._awake = self._watching = self._waking = self._settling = False
         self._held = self._alone = self._lingered = 0
         self._submitted = self._watched = self._last_round = 0
@@ -312,10 +298,6 @@ class Pool:
         if self.loop.key.is_closed():
             raise RuntimeError("The event loop is closed.")
         self.post(callback)
-
-    def resume(self, call: Call) -> None:
-        """Have a thread know that what it waits for is over, in its turn; on the loop."""
-        self._resuming.call(call.jobs.put, call)
 
     def _settle(self) -> None:
         """Hand over the results that are there: of many, the first now."""

@@ -90,10 +90,9 @@ class Call:
         self.open = False
         self.lane._end_wait(self.around, error)
         self.result, self.error = result, error
-        if isinstance(error, LoopCancelled):  # the loop may be about to end: not in its next turns
-            self.jobs.put(self)
-        else:
-            self.lane.pool.resume(self)
+        self.jobs.put(
+            self
+        )  # NOTE: at once: the thread may hold what the loop's next task waits for
 
 
 #: The call whose coroutine runs here, or started what runs here.

@@ -317,24 +317,6 @@ async def test_threads_that_wait_are_told_one_after_another() -> None:
     assert sorted(found) == [*range(count)]
 
 
-async def test_in_one_turn_no_more_threads_are_told_than_the_loop_can_bear() -> None:
-    told: list[int] = []
-
-    class Call:
-        def __init__(self) -> None:
-            self.jobs = self
-
-        def put(self, item: t.Any) -> None:
-            assert item is self
-            told.append(1)
-
-    async with pool_of() as pool:
-        for _ in range(pools.RESUMED + 2):
-            pool.resume(Call())
-        assert len(told) == pools.RESUMED
-        await until(lambda: len(told) == pools.RESUMED + 2)
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("others", [0, pools.SETTLED * 2])
 async def test_an_error_in_a_result_keeps_no_other_from_its_turn(others: int) -> None:

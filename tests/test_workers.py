@@ -134,6 +134,31 @@ async def test_async_code_runs_on_the_loop_while_the_thread_waits() -> None:
         assert nested == thread != loop_thread
 
 
+async def test_a_thread_goes_on_as_soon_as_what_it_waited_for_is_over() -> None:
+    """It may hold what the next task blocks the loop for: a database's lock, for one."""
+    lock, ready, awaited = threading.Lock(), threading.Barrier(4), list[int]()
+    got: list[bool] = []
+
+    async def on_loop(number: int) -> None:
+        awaited.append(number)
+        if len(awaited) == ready.parties:
+            pool.loop.call_soon(lambda: got.append(lock.acquire(timeout=10)))
+
+    def work(lane: Lane, number: int) -> None:
+        if number == 3:
+            lock.acquire()
+        ready.wait(10)
+        lane.call_async(on_loop, number)
+        if number == 3:
+            lock.release()
+
+    async with pool_of() as pool, anyio.create_task_group() as group:
+        for number in range(ready.parties):
+            lane = Lane(pool)
+            group.start_soon(lane.run, work, lane, number)
+    assert got == [True]
+
+
 async def test_any_depth_of_nesting_needs_one_thread() -> None:
     async with pool_of(limit=1) as pool:
         lane = Lane(pool)
