@@ -70,7 +70,7 @@ NAMES = st.sampled_from(
 def test_says_the_same_as_the_headers_of_the_request(headers: list[tuple[bytes, bytes]]) -> None:
     asked = scope(*headers)
     try:
-        expected = {name.lower(): value for name, value in joined_headers(asked)}
+        expected = {name.lower(): value for name, value in joined_headers(asked).items()}
     except BadRequest as error:
         with pytest.raises(BadRequest) as refused:
             header_part(*headers)
