@@ -133,5 +133,5 @@ def _the_rest(
             waits_for = run(steps.send, given) if error is None else run(steps.throw, error)
         except StopIteration as stop:
             return stop.value
-        finally:
-            del error  # NOTE: this frame is in its traceback: a circle
+        finally:  # NOTE: this frame is in an error's traceback, and trio gives errors: a circle
+            del error, given

@@ -137,8 +137,8 @@ class Outgoing:
                 waits_for = sending.send(given) if error is None else sending.throw(error)
             except StopIteration:
                 return
-            finally:
-                error = None  # NOTE: this frame is in its traceback: a circle
+            finally:  # NOTE: this frame is in an error's traceback, and trio gives errors: a circle
+                given = error = None
             if self._begin is not None:
                 self._note_wait(waits_for is not None)
             if self._held:
