@@ -29,11 +29,11 @@ from .shortened import (
     Answer,
     Known,
     LongExchange,
+    Raised,
     View,
     answer_of,
     finalized,
     handled,
-    raising,
     same,
 )
 
@@ -151,16 +151,14 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
                 or await finalized(ctx, LoopDriver(app), None, value)
             )
     except BaseException as error:
-        outcome = partial(raising, error)
+        outcome = Raised(error)
     finally:
         _reset(token)
     if not isinstance(outcome, tuple):
         if isinstance(outcome, shortstream.Streamed):
-            rest = shortstream.serve(ctx, outcome)
+            await shortstream.serve(ctx, outcome)
         else:
-            rest = LongExchange(ctx, None, outcome).serve()
-        del outcome  # an error refers to this frame
-        await rest
+            await LongExchange(ctx, None, outcome).serve()
         return
     if ctx.has_body:
         ctx.body.release()

@@ -132,9 +132,24 @@ class LongExchange(Exchange):
         return await pipeline.complete(self.ctx, self.driver, known)
 
 
-def raising(error: BaseException) -> t.NoReturn:
-    """Raise what the view raised."""
-    raise error
+class Raised:
+    """Raises what the view raised, once, and lets go of it: this is in frames of its traceback.
+
+    :param error: what it raised.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self._error: BaseException | None = error
+
+    def __call__(self) -> t.NoReturn:
+        """Raise it."""
+        error, self._error = t.cast("BaseException", self._error), None
+        try:
+            raise error
+        finally:
+            del error  # NOTE: its traceback refers to this frame: a circle
 
 
 def same(value: t.Any) -> t.Any:

@@ -21,11 +21,11 @@ from .shortened import (
     Answer,
     Known,
     LongExchange,
+    Raised,
     View,
     answer_of,
     finalized,
     handled,
-    raising,
     same,
 )
 
@@ -61,7 +61,7 @@ class ViewHop(Hop):
         except BaseException as error:
             if ctx.is_over:
                 raise
-            outcome = partial(raising, error)
+            outcome = Raised(error)
         if isinstance(outcome, tuple):
             return outcome
         return LongExchange(ctx, None, outcome, self).drive(pipeline.complete, outcome)
@@ -94,7 +94,7 @@ async def serve(ctx: MatchedContext, view: View) -> None:
         if hop is None and isinstance(error, QueueFull):  # its handlers might need a thread, too
             await Exchange(app, scope, receive, send).send_page(error)
             return
-        known = partial(raising, error)
+        known = Raised(error)
     if known is None:
         if ctx.has_body:
             ctx.body.release()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import typing as t
+import weakref
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from asyncflask import (
@@ -439,3 +443,27 @@ async def test_a_coroutine_that_a_plain_callback_returns_is_awaited() -> None:
     assert (await Played().play(site.serve(), "/outer/inner/1")).body == b"awaited"
     assert awaited == ["value"]
     await site.app._budgets.close()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_an_error_leaves_no_circle(is_async: bool) -> None:
+    site, seen = Site(is_async), list[weakref.ref[t.Any]]()
+    site.quiet()
+
+    def fail() -> t.NoReturn:
+        proxy: t.Any = request
+        seen.append(weakref.ref(proxy._get_current_object()))
+        raise LookupError  # one that is not handled is kept by what captures the log
+
+    site.value = fail
+    app = site.serve()
+    gc.collect()
+    gc.disable()
+    try:
+        await Played().play(app, "/outer/inner/1")
+        with anyio.fail_after(10):
+            while seen[0]() is not None:  # the thread lets go of it a moment later
+                await anyio.lowlevel.checkpoint()
+    finally:
+        gc.enable()
+    await app._budgets.close()
