@@ -104,13 +104,12 @@ async def serve(ctx: MatchedContext, found: Streamed) -> None:
 
 def _is_of_leaving(ctx: MatchedContext, delivery: Delivery, error: Exception) -> bool:
     """Whether an error says no more than that the client has left."""
-    left = delivery.gone or (ctx.is_touched and getattr(ctx.request.asgi_body, "cut_off", False))
+    left = delivery.gone or (ctx.is_touched and ctx.body.cut_off)
     return left and isinstance(error, (OSError, ClientDisconnected))
 
 
 async def _watch(ctx: MatchedContext, left: t.Callable[[], t.Any]) -> None:
-    body: t.Any = ctx.request.asgi_body
-    await body.watch(left)
+    await ctx.body.watch(left)
 
 
 async def _end(ctx: MatchedContext, response: Response | None, error: BaseException | None) -> None:

@@ -108,8 +108,7 @@ class Hooks:
         looks = map(dict.get, self._looks, self._names)
         self._seen = [None if found is None else [*found] for found in looks]
         self.view = self.handle = view
-        self.before = [func for name in reversed(inner[:-1]) for func in before.get(name, ())]
-        self.before[:0] = before.get(None, ())
+        self.before = [func for name in reversed(inner) for func in before.get(name, ())]
         self.after = [func for name in inner for func in reversed(after.get(name, ()))]
         self.teardown = [func for name in inner for func in reversed(teardown.get(name, ()))]
         self.teardown += reversed(ends)
