@@ -150,6 +150,7 @@ async def test_a_step_done_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_time_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "CALLS", 3)
     path = {"path": hot_paths(tmp_path)["streamed chunk"]}
     quick, interval = await guard.measure(path), sys.getswitchinterval()
     late = itertools.count().__next__  # each piece is
