@@ -47,6 +47,11 @@ class Workload(t.NamedTuple):
         """The request's method."""
         return "POST" if self.body else "GET"
 
+    @property
+    def family(self) -> str:
+        """The app's name without what it is given: apps of one family are measured together."""
+        return self.app.partition(":")[0]
+
     def asks(self, framework: str) -> bool:
         """Return whether it is for a framework."""
         return not self.only or framework in self.only
