@@ -28,7 +28,6 @@ from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
     CLOSE,
     RawHeaders,
-    Whole,
     as_whole,
     has_more,
     is_bodiless,
@@ -146,7 +145,7 @@ class Exchange:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
                 message = None if has_more(result) else file.as_message()
                 if message is not None:  # PERF: 25 us of the loop's less for a range of a file
-                    return Whole(wire_start(result, self.request), message)
+                    return wire_start(result, self.request), message
             if _needs_more(result):
                 self.open_lane().hold()
         return result
@@ -198,7 +197,7 @@ class Exchange:
         if type(response) is Plain:
             await self.send_whole(200, [response.content_type], response.body, response.more)
             return
-        if type(response) is Whole:
+        if type(response) is tuple:  # the messages that a thread has made
             await self.send(*response)
             return
         if is_whole(response):
