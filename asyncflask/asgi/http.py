@@ -139,7 +139,7 @@ class Exchange:
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
         if step is pipeline.complete and type(result) is not Plain:
             if is_whole(result):
-                return as_whole(result, self.request, self._is_bodiless(result))
+                return as_whole(result, self.request, self.scope["method"] == "HEAD")
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
@@ -201,7 +201,7 @@ class Exchange:
             await self.send(*response)
             return
         if is_whole(response):
-            await self.send(*as_whole(response, self.request, self._is_bodiless(response)))
+            await self.send(*as_whole(response, self.request, self.scope["method"] == "HEAD"))
             return
         holds = pipeline.holds_context(response)
         error = self.ctx.error

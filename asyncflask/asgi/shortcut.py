@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import partial
 
 from .. import _current
-from ..dispatch.plan import NOT_OURS, Hooks, Way
+from ..dispatch.plan import NOT_OURS, Hooks
 from ..drivers import LoopDriver, is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
@@ -111,10 +111,12 @@ def _note(ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...]) -> bool
 def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
     app, hooks = ctx.app, rule.hooks
-    if hooks is None or hooks.say is not app._say or hooks.view is not view or not hooks.hold():
+    if hooks is None or hooks.view is not view or not hooks.hold(app._say):
         hooks = rule.hooks = Hooks(app, blueprints_of(rule.endpoint), view)
+        if not hooks.hold(app._say):  # somebody listens
+            return False
     ctx.hooks = hooks
-    return hooks.way is not Way.BOTH and not hooks.say[-1]
+    return hooks.in_one_place  # type: ignore[no-any-return]
 
 
 def _serve_for(rule: t.Any, view: View | None) -> t.Any:

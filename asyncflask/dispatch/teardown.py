@@ -51,22 +51,17 @@ def has_end(ctx: AppContext) -> bool:
 
 
 async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
-    """`end` for a handled request: an error that the app wants ignored is not passed on."""
+    """`end` for a handled request: an error that the app wants ignored is not passed on.
+
+    Nothing interrupts what runs in a thread meanwhile.
+    """
     if not has_end(ctx):
         return
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
-    await undisturbed(driver, _parts(ctx, driver, error))
-
-
-async def undisturbed(driver: Driver, parts: t.Iterable[tuple[t.Any, ...]]) -> None:
-    """Await all parts of an end, while nothing interrupts those that run in a thread.
-
-    :raises BaseException: what one of them raised; several come in a group.
-    """
     before = driver.shield(True)
     try:
-        await _all(parts)
+        await _all(_parts(ctx, driver, error))
     finally:
         driver.shield(before)
 
@@ -97,6 +92,31 @@ def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException |
         yield driver.call, func, error
     if appcontext_tearing_down.receivers:
         yield partial(notify, exc=error), appcontext_tearing_down, ctx, driver
+
+
+async def call_all(
+    driver: Driver,
+    functions: t.Iterable[t.Callable[..., t.Any]],
+    settle: t.Callable[[t.Any], t.Any] | None,
+) -> None:
+    """Call the teardown functions of a request that went well, at the end of all that it does.
+
+    :param settle: takes what those return that are called in a thread; None on a loop.
+    :raises BaseException: what one of them raised; several come in a group.
+    """
+    driver.shield(True)
+    failed: list[BaseException] = []
+    for func in functions:
+        try:
+            ended = func(None)
+            if settle is None:
+                await ended
+            else:
+                settle(ended)
+        except BaseException as error:
+            failed.append(error)
+    if failed:
+        raise_collected(failed)
 
 
 async def _all(parts: t.Iterable[tuple[t.Any, ...]]) -> None:

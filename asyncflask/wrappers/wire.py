@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing as t
 from functools import lru_cache
+from operator import attrgetter
 
 from werkzeug.wrappers import Response as ResponseBase
 
@@ -30,6 +31,9 @@ _LOCATIONS = frozenset({"location", "content-location"})
 
 #: The headers that werkzeug completes: it adds a length, and changes the others.
 _COMPLETED = frozenset({b"content-length", *(name.encode() for name in _LOCATIONS)})
+
+#: Final statuses of responses without a body (RFC 9110 section 6.4.1).
+_BODILESS = frozenset({204, 304})
 
 #: Letters of values that are likely to be sent again: those of lengths and types, not of cookies.
 _SHORT = 40
@@ -90,7 +94,7 @@ def complete_headers(response: t.Any, status: int) -> RawHeaders | None:
     :raises ValueError: if one of them cannot be sent.
     """
     own = type(response).get_wsgi_headers is ResponseBase.get_wsgi_headers
-    if not own or status in (204, 304):
+    if not own or status in _BODILESS:
         return None
     try:
         raw = [*map(_raw, response.headers)]
@@ -146,7 +150,7 @@ def _is_located(response: t.Any) -> bool:
 
 def is_bodiless(status: int) -> bool:
     """Whether responses with a status have no body (RFC 9110 section 6.4.1)."""
-    return status in (204, 304) or 100 <= status < 200
+    return status in _BODILESS or 100 <= status < 200
 
 
 def is_whole(response: t.Any) -> bool:
@@ -158,23 +162,27 @@ def is_whole(response: t.Any) -> bool:
 
 def has_more(response: t.Any) -> bool:
     """Whether a response has more than status, headers and body."""
-    return bool(
-        getattr(response, "asgi_app", None) is not None
-        or getattr(response, "trailers", None) is not None
-        or response._on_close
-    )
+    try:
+        return bool(_more(response) != _NOTHING)
+    except AttributeError:  # it is another library's
+        return bool(response._on_close)
 
 
-def as_whole(response: t.Any, request: Asked, bodiless: bool) -> Whole:
+_more = attrgetter("asgi_app", "trailers", "_on_close")
+_NOTHING: tuple[t.Any, ...] = (None, None, [])
+
+
+def as_whole(response: t.Any, request: Asked, bodiless: bool = False) -> Whole:
     """Return the messages of a response whose body is known.
 
     PERF: made in the thread of the handlers: 3 us that the loop has for other requests.
 
-    :param bodiless: whether it is sent without its body.
+    :param bodiless: whether its body is not sent, whatever its status.
     :raises ValueError: as for `wire_start`.
     """
-    body = b"" if bodiless else _joined(response.response)
-    return wire_start(response, request), {"type": "http.response.body", "body": body}
+    start = wire_start(response, request)
+    body = b"" if bodiless or start["status"] in _BODILESS else _joined(response.response)
+    return start, {"type": "http.response.body", "body": body}
 
 
 def _joined(chunks: t.Iterable[t.Any]) -> bytes:
