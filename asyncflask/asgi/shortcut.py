@@ -17,7 +17,7 @@ from functools import partial
 
 from .. import _current
 from ..dispatch.plan import NOT_OURS, Hooks
-from ..drivers import LoopDriver, is_async, stays_on_loop
+from ..drivers import is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane, shortstream
@@ -141,7 +141,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
         if ctx.has_body:
             await read_for_loop(ctx.request, app.config)
         if hooks is not None:
-            outcome = await handled(ctx, LoopDriver(app), hooks)
+            outcome = await handled(ctx, hooks)
         else:
             args = ctx.found[1]
             value = await (view(**args) if args else view())
@@ -150,7 +150,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
                 if any(app._say)
                 else answer_of(ctx, value)
                 or shortstream.streamed(ctx, value)
-                or await finalized(ctx, LoopDriver(app), None, value)
+                or await finalized(ctx, value, None)
             )
     except BaseException as error:
         outcome = Raised(error)

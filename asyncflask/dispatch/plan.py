@@ -119,8 +119,8 @@ class Hooks:
         self.after = [func for name in inner for func in reversed(after.get(name, ()))]
         self.teardown = [func for name in inner for func in reversed(teardown.get(name, ()))]
         self.teardown += reversed(ends)
-        #: What takes what a plain function has returned; None where all are coroutine functions.
-        self.settle: t.Callable[[t.Any], t.Any] | None = None
+        #: What settles what plain functions return; None where all are coroutine functions.
+        self.thread: ThreadDriver | None = None
         #: Whether all of them run in one place. If not, the pipeline has to ask for each.
         self.in_one_place = not any(processors.get(name) for name in inner) and self._are_alike(app)
 
@@ -128,7 +128,7 @@ class Hooks:
         handlers = [self.view, *self.before, *self.after, *self.teardown]
         if all(map(is_async, handlers)):
             return True
-        self.settle = ThreadDriver(app).settled
+        self.thread = ThreadDriver(app)
         return not any(map(stays_on_loop, handlers))
 
     def hold(self, say: tuple[t.Any, ...]) -> bool:

@@ -6,7 +6,7 @@ import typing as t
 from functools import partial
 
 from ..ctx import AppContext
-from ..drivers import Driver
+from ..drivers import Driver, ThreadDriver
 from ..signals import appcontext_popped, appcontext_tearing_down
 from .steps import notify, step
 
@@ -95,24 +95,26 @@ def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException |
 
 
 async def call_all(
-    driver: Driver,
-    functions: t.Iterable[t.Callable[..., t.Any]],
-    settle: t.Callable[[t.Any], t.Any] | None,
+    functions: t.Iterable[t.Callable[..., t.Any]], thread: ThreadDriver | None
 ) -> None:
-    """Call the teardown functions of a request that went well, at the end of all that it does.
+    """Call the teardown functions of a request that went well, as the last of all that it does.
 
-    :param settle: takes what those return that are called in a thread; None on a loop.
+    Nothing interrupts those that run in a thread. On a loop, no thread is at work for it any more.
+
+    :param functions: plain ones, to be called in this thread; or coroutine functions.
+    :param thread: the driver of the plain ones; None for coroutine functions.
     :raises BaseException: what one of them raised; several come in a group.
     """
-    driver.shield(True)
+    if thread is not None:
+        thread.shield(True)
     failed: list[BaseException] = []
     for func in functions:
         try:
             ended = func(None)
-            if settle is None:
+            if thread is None:
                 await ended
             else:
-                settle(ended)
+                thread.settled(ended)
         except BaseException as error:
             failed.append(error)
     if failed:

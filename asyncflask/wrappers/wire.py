@@ -180,16 +180,13 @@ def as_whole(response: t.Any, request: Asked, bodiless: bool = False) -> Whole:
     :param bodiless: whether its body is not sent, whatever its status.
     :raises ValueError: as for `wire_start`.
     """
-    start = wire_start(response, request)
-    body = b"" if bodiless or start["status"] in _BODILESS else _joined(response.response)
+    start, body = wire_start(response, request), b""
+    if not bodiless and start["status"] not in _BODILESS:
+        try:
+            body = b"".join(response.response)
+        except TypeError:  # there is text among them
+            body = b"".join(map(encode, response.response))
     return start, {"type": "http.response.body", "body": body}
-
-
-def _joined(chunks: t.Iterable[t.Any]) -> bytes:
-    try:
-        return b"".join(chunks)
-    except TypeError:  # text among them
-        return b"".join(map(encode, chunks))
 
 
 @lru_cache(maxsize=256)  # an app has a few dozen; bounded in case it makes names up
