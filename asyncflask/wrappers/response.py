@@ -92,14 +92,14 @@ class Response(ResponseBase):
             and _makers(type(self)) == _WERKZEUGS
         ):
             # PERF: 1 us, where werkzeug takes 6: it sets header by header, and looks for each.
-            mimetype = self.default_mimetype if mimetype is None else mimetype
+            media = self.default_mimetype if mimetype is None else mimetype
             if headers is not None:
                 headers = headers if isinstance(headers, Headers) else Headers(headers or None)
-            if mimetype is not None and (headers is None or _lacks_both(headers)):
+            if media is not None and (headers is None or _lacks_both(headers)):
                 data = body.encode() if kind is str else body
                 size = len(data)
                 length = _LENGTHS[size] if size < 512 else ("Content-Length", str(size))
-                self._begin([data], [type_header(mimetype), length], headers, status)
+                self._begin([data], [type_header(media), length], headers, status)
                 return
         super().__init__(body, status, headers, mimetype, content_type, direct_passthrough)
 
