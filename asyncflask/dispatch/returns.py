@@ -33,6 +33,9 @@ _KINDS = (
 #: What views mostly return. PERF: one look, where the others take five.
 _QUICK = frozenset({str, bytes, dict, list, Response})
 
+#: What can be called, but is not called to make a response.
+_NO_APPLICATIONS = (ResponseBase, HTTPException, type)
+
 
 class Plain(t.NamedTuple):
     """A response that needs no response object: status 200, a content type and a body."""
@@ -127,8 +130,7 @@ def may_block(value: t.Any) -> bool:
     if type(value) in _QUICK:
         return False
     body = value[0] if isinstance(value, tuple) and value else value
-    own = (ResponseBase, HTTPException, type)
-    return callable(body) and not isinstance(body, own) and not is_asgi(body)
+    return callable(body) and not isinstance(body, _NO_APPLICATIONS) and not is_asgi(body)
 
 
 def to_response(app: t.Any, value: t.Any) -> t.Any:
@@ -240,11 +242,7 @@ def is_asgi(value: t.Any) -> bool:
     """Whether a value is an ASGI application: a Starlette response, or an async callable."""
     if _is_starlettes(value):
         return True
-    return (
-        callable(value)
-        and not isinstance(value, (type, ResponseBase, HTTPException))
-        and is_async(value)
-    )
+    return callable(value) and not isinstance(value, _NO_APPLICATIONS) and is_async(value)
 
 
 def _is_starlettes(value: t.Any) -> bool:

@@ -23,6 +23,9 @@ Head = tuple[int, t.Iterable[tuple[bytes, bytes]]]
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
+#: A path with a query and a fragment of letters that werkzeug leaves as they are.
+_PATH = re.compile(r"/(?!/)[%!$&'()*+,/:;=@\w.~-]*(\?[%!$&'()*+,/:;=?@\w.~-]+)?", re.ASCII)
+
 #: What says that no other request is read from the connection (RFC 9112 section 9.6).
 CLOSE = (b"connection", b"close")
 
@@ -105,10 +108,21 @@ def complete_headers(response: t.Any, status: int) -> RawHeaders | None:
     has_length = False
     for name, _ in raw:  # PERF: 0.1 us, where a dict of them and a set take 0.3
         if name in _COMPLETED:
-            if name != b"content-length":
+            if name == b"content-length":
+                has_length = True
+            elif not _is_sent_as_is(response, name.decode()):
                 return None
-            has_length = True
     return raw if has_length or not response.is_sequence else None
+
+
+def _is_sent_as_is(response: t.Any, name: str) -> bool:
+    """Whether a header is a URL in which there is nothing to quote, or to complete.
+
+    PERF: 12 us of a redirection's 36 less.
+    """
+    urls = response.headers.getlist(name)
+    is_relative = not response.autocorrect_location_header and len(urls) == 1
+    return is_relative and _PATH.fullmatch(urls[0]) is not None
 
 
 def wire_start(response: t.Any, request: Asked) -> dict[str, t.Any]:

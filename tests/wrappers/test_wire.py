@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -42,6 +44,10 @@ RESPONSES: dict[str, t.Callable[[], Response]] = {
     "not modified": lambda: Response("left over", 304, {"Last-Modified": "today"}),
     "its own way": lambda: Stamped("text"),
     "twice": lambda: Response("text", headers=[("X-A", "1"), ("X-A", "2")]),
+    "two locations": lambda: Response("", 302, [("Location", "/a"), ("location", "/b")]),
+    "absolute content location": lambda: Absolute("", headers={"Content-Location": "/a"}),
+    "both locations": lambda: Response("", 201, {"Location": "/a", "content-location": "/b"}),
+    "a location without a length": lambda: Response(["x"], 302, {"Location": "/a"}),
     "capitals": lambda: Response("text", headers=[("LOCATION", "/ä")]),
 }
 
@@ -52,6 +58,41 @@ def test_the_headers_are_those_that_werkzeug_completes(name: str) -> None:
         expected = RESPONSES[name]().get_wsgi_headers(request.environ)
         sent = headers_of(RESPONSES[name](), request)
     assert sent == [(key.lower().encode(), value.encode()) for key, value in expected]
+
+
+URLS = st.lists(
+    st.sampled_from(["/", "//", "a", "Z", "0", "?", "#", "%", "%2", "%e4", ":", "@", "&", "=", "+"])
+    | st.sampled_from(
+        [" ", "\t", ";", "[", "]", "\\", '"', "<", "ä", "\u20ac", "..", "~", "http:", "^"]
+    )
+).map("".join)
+
+
+@given(url=URLS, name=st.sampled_from(["Location", "Content-Location"]))
+def test_a_url_is_sent_as_werkzeug_sends_it(url: str, name: str) -> None:
+    for value in (url, "/" + url):
+        response = Response("", 302, {name: value})
+        expected: t.Any
+        try:
+            expected = [value.strip(" \t") for _, value in response.get_wsgi_headers({})]
+        except Exception as error:
+            expected = type(error)
+        sent: t.Any
+        try:
+            sent = [value.decode("latin-1") for _, value in headers_of(response, UNASKED)]
+        except Exception as error:
+            sent = type(error)
+        assert sent == expected
+
+
+class Unasked:
+    """Asked for nothing."""
+
+    ends_connection = False
+    environ: t.ClassVar[dict[str, t.Any]] = {}
+
+
+UNASKED = Unasked()
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
