@@ -59,7 +59,10 @@ async def handled(ctx: MatchedContext, hooks: Hooks) -> Answer | Known:
     thread = hooks.thread
     for before in hooks.before:
         value = before()
-        value = await value if thread is None else thread.settled(value)
+        if thread is None:
+            value = await value
+        elif value is not None:
+            value = thread.settled(value)
         if value is not None:
             break
     else:
@@ -98,8 +101,11 @@ async def finalized(
         response = to_response(app, value)
     if hooks is not None:
         for after in hooks.after:
-            response = after(response)
-            response = await response if thread is None else thread.settled(response)
+            made = after(response)
+            if thread is None:
+                response = await made
+            elif made is not response:  # PERF: most return what they got: 0.2 us each
+                response = thread.settled(made)
     if ctx.is_touched or ctx.sends_session:
         await pipeline.save_session(ctx, thread or LoopDriver(app), response)
     try:

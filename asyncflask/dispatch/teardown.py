@@ -113,7 +113,7 @@ async def call_all(
             ended = func(None)
             if thread is None:
                 await ended
-            else:
+            elif ended is not None:
                 thread.settled(ended)
         except BaseException as error:
             failed.append(error)
