@@ -16,8 +16,8 @@ from contextvars import copy_context
 from functools import partial
 
 from .. import _current
-from ..dispatch.plan import NOT_OURS, Hooks, Way
-from ..drivers import LoopDriver, is_async, stays_on_loop
+from ..dispatch.plan import NOT_OURS, Hooks
+from ..drivers import is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane, shortstream
@@ -111,10 +111,12 @@ def _note(ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...]) -> bool
 def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
     app, hooks = ctx.app, rule.hooks
-    if hooks is None or hooks.say is not app._say or hooks.view is not view or not hooks.hold():
+    if hooks is None or hooks.view is not view or not hooks.hold(app._say):
         hooks = rule.hooks = Hooks(app, blueprints_of(rule.endpoint), view)
+        if not hooks.hold(app._say):  # somebody listens
+            return False
     ctx.hooks = hooks
-    return hooks.way is not Way.BOTH and not hooks.say[-1]
+    return hooks.in_one_place  # type: ignore[no-any-return]
 
 
 def _serve_for(rule: t.Any, view: View | None) -> t.Any:
@@ -139,7 +141,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
         if ctx.has_body:
             await read_for_loop(ctx.request, app.config)
         if hooks is not None:
-            outcome = await handled(ctx, LoopDriver(app), hooks)
+            outcome = await handled(ctx, hooks)
         else:
             args = ctx.found[1]
             value = await (view(**args) if args else view())
@@ -148,7 +150,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
                 if any(app._say)
                 else answer_of(ctx, value)
                 or shortstream.streamed(ctx, value)
-                or await finalized(ctx, LoopDriver(app), None, value)
+                or await finalized(ctx, value, None)
             )
     except BaseException as error:
         outcome = Raised(error)
