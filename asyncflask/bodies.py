@@ -91,6 +91,10 @@ class Body(ABC):
         """Send links ahead of the response; return whether the server takes them."""
         return False
 
+    def is_at_hand(self) -> bool:
+        """Receive a short body that is there already; return whether it was, and all of it."""
+        return False
+
     @cached_property
     def _held(self) -> Held:
         """What was read ahead, from where the reader is."""

@@ -72,6 +72,20 @@ class Arrivals:
     #: What the server said when the client had left. It need not say it twice.
     _last: Message | None = None
 
+    #: A call of ``receive`` that has begun, and waits.
+    _begun: t.Awaitable[Message] | None = None
+
+    def go_on(self, begun: t.Awaitable[Message]) -> None:
+        """Take over a call of ``receive`` that has begun before anybody else could ask."""
+        self._begun = begun
+
+    def put_back(self, message: Message) -> None:
+        """Take over a message that was received before anybody else could ask."""
+        if message["type"] == "http.disconnect":
+            self._last = message
+        else:
+            self._early.append(message)
+
     async def __call__(self) -> Message:
         """Return the next message, in the order in which they came."""
         if not self._early:  # NOTE: else at once: who waits for the end keeps the lock meanwhile
@@ -136,7 +150,8 @@ class Arrivals:
     async def _next(self) -> Message:
         if self._last is not None:
             return self._last
-        message = await self._receive()
+        begun, self._begun = self._begun, None
+        message = await (self._receive() if begun is None else begun)
         if message["type"] == "http.disconnect":
             self._last = message
         return message

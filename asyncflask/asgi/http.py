@@ -188,8 +188,9 @@ class Exchange:
             self.app._pool().admit()
         if self.in_thread:
             return await self.hop()
-        if not self.body.complete:
-            await read_for_loop(self.request, self.app.config)
+        rest = read_for_loop(self.request, self.app.config)
+        if rest is not None:
+            await rest
         return await pipeline.complete(self.ctx, self.driver)
 
     async def deliver(self, response: t.Any) -> None:

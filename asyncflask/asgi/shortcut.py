@@ -139,7 +139,9 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
     token = _set(ctx)
     try:
         if ctx.has_body:
-            await read_for_loop(ctx.request, app.config)
+            rest = read_for_loop(ctx.request, app.config)
+            if rest is not None:
+                await rest
         if hooks is not None:
             outcome = await handled(ctx, hooks)
         else:

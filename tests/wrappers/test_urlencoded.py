@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import typing as t
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from asyncflask import Flask, Request, request
-from asyncflask.wrappers.urlencoded import urlencoded_pairs
+from asyncflask.wrappers.form import _fields
+from asyncflask.wrappers.urlencoded import urlencoded_fields
 
 FIELDS = [("name", "Ann & Bob"), ("note", "1 + 1 = 2 %"), ("empty", ""), ("städte", "Köln 🎉")]
 
@@ -18,8 +21,19 @@ def expected(form: bytes) -> list[tuple[str, str]]:
     return parse_qsl(form.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
 
 
+class Upper(ImmutableMultiDict[str, str]):
+    """A kind of an app's own, with a constructor of its own."""
+
+    def __init__(self, pairs: t.Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__((name.upper(), value) for name, value in pairs)
+
+
+def pairs(form: bytes) -> list[tuple[str, str]]:
+    return [*zip(*urlencoded_fields(form), strict=True)]
+
+
 def test_fields_of_a_browser() -> None:
-    assert [*urlencoded_pairs(urlencode(FIELDS).encode())] == FIELDS
+    assert pairs(urlencode(FIELDS).encode()) == FIELDS
 
 
 @pytest.mark.parametrize(
@@ -32,6 +46,12 @@ def test_fields_of_a_browser() -> None:
         b"a=",
         b"=a",
         b"a=1&a=2&&b",
+        b"=&=",
+        b"a&b=1=2",
+        b"a=b=c&d",
+        b"a=1&=2&b=",
+        b"a=%41&b=%42&a=%43=",
+        b"a%3Db=%26&c=d",
         b"a=b=c==",
         b"a=%3D%26%2B%25+x",
         b"a=%",
@@ -48,18 +68,34 @@ def test_fields_of_a_browser() -> None:
     ],
 )
 def test_the_same_as_urllib(form: bytes) -> None:
-    assert [*urlencoded_pairs(form)] == expected(form)
+    assert pairs(form) == expected(form)
 
 
 @given(st.text("ab=&+%;_ 0129cCfFeE\r\n\x01\x02üß", max_size=40))
 def test_the_same_as_urllib_whatever_is_sent(text: str) -> None:
-    assert [*urlencoded_pairs(text.encode())] == expected(text.encode())
+    assert pairs(text.encode()) == expected(text.encode())
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=8))
 def test_what_browsers_send_comes_back(fields: list[tuple[str, str]]) -> None:
     sent = urlencode(fields, errors="surrogatepass").encode()
-    assert [*urlencoded_pairs(sent)] == expected(sent)
+    assert pairs(sent) == expected(sent)
+
+
+@pytest.mark.parametrize("kind", [ImmutableMultiDict, MultiDict, Upper])
+@given(form=st.text("ab=&+%c1", max_size=30).map(str.encode))
+def test_fields_are_kept_as_werkzeug_keeps_them(kind: t.Any, form: bytes) -> None:
+    names, values = urlencoded_fields(form)
+    made, theirs = _fields(kind, names, values), kind(expected(form))
+    assert type(made) is type(theirs)
+    assert made == theirs
+    assert [*made.lists()] == [*theirs.lists()]
+    assert [*made.items(multi=True)] == [*theirs.items(multi=True)]
+    assert hash_of(made) == hash_of(theirs)
+
+
+def hash_of(fields: t.Any) -> int | None:
+    return hash(fields) if isinstance(fields, ImmutableMultiDict) else None
 
 
 @pytest.mark.parametrize("form", [b"a=\xff", b"\xc3=1"])
