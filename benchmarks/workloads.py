@@ -152,13 +152,14 @@ def content(kind: str) -> tuple[tuple[str, str], ...]:
 
 def spec(workload: Workload, framework: str) -> str:
     """Return what makes the app for a workload, as `benchmarks.entry` takes it."""
-    if workload.app == BLOG:
+    if workload.app == BLOG and framework != BARE:
         return "blog:create_app"
     return f"benchmarks.apps.{framework}:{workload.app}"
 
 
 OURS = ("asyncflask",)
-BLOGS = ("asyncflask", "flask")
+BARE = "bare"
+BLOGS = ("asyncflask", "flask", BARE)
 
 ALL = (
     Workload("str", "str", "/str", same(shared.TEXT)),

@@ -202,10 +202,11 @@ def test_a_server_is_asked_before_it_is_measured() -> None:
 
 @linux_only
 @pytest.mark.time_limit(60)
-def test_both_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> None:
+def test_all_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> None:
     """Flask is in our environment, too, as what the tests compare with."""
     pages = []
-    for name, server in (("asyncflask", "asyncflask"), ("flask", "flask-gthread")):
+    servers = (("asyncflask", "asyncflask"), ("flask", "flask-gthread"), ("bare", "bare"))
+    for name, server in servers:
         with blog.installed() as folders:
             environ = {
                 entry.VARIABLE: spec(BY_NAME["blog"], name),
@@ -214,7 +215,7 @@ def test_both_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> Non
             command = DEPLOYMENTS[server].command
             with serving(name, sys.executable, *command, environ=environ) as running:
                 pages.append(running.get("/"))
-    assert pages[0] == pages[1]
+    assert pages[0] == pages[1] == pages[2]
     assert BY_NAME["blog"].check(pages[0])
 
 

@@ -85,15 +85,26 @@ def url_for(
     external: bool | None,
 ) -> str:
     """Build a URL; see `Flask.url_for`."""
-    adapter, endpoint, in_request = _adapter_for(app, endpoint)
-    if external is None:
-        external = scheme is not None if in_request else True
+    ctx = _current.context.get(None)  # PERF: mostly it is this one
+    if ctx is None or ctx._request is None:
+        ctx = _current.request_context()
+    if ctx is None:
+        adapter, external = _outside(app), external is None or external
+    else:
+        if endpoint[:1] == ".":
+            blueprint = ctx._request.blueprint
+            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
+        adapter = ctx.url_adapter
+        if adapter is None:
+            raise ctx.request.routing_exception or NoHost()
+        if external is None:
+            external = scheme is not None
     if scheme is not None and not external:
         raise ValueError(
             "When specifying '_scheme', '_external' must be True: a URL without a host has no"
             " scheme, and the link would be as insecure as the page that it stands in."
         )
-    if in_request and external and not adapter.server_name:
+    if external and ctx is not None and not adapter.server_name:
         raise NoHost
     app.inject_url_defaults(endpoint, values)
     try:
@@ -115,20 +126,11 @@ def url_for(
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 
 
-def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
-    """Find the adapter to build with, and the endpoint's full name.
+def _outside(app: t.Any) -> MapAdapter:
+    """Return the adapter to build with outside a request.
 
-    :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
+    :raises RuntimeError: if `SERVER_NAME` is not set.
     """
-    ctx = _current.request_context()
-    if ctx is not None:
-        if endpoint[:1] == ".":
-            blueprint = ctx._request.blueprint
-            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
-        adapter = ctx.url_adapter
-        if adapter is None:
-            raise ctx.request.routing_exception or NoHost()
-        return adapter, endpoint, True
     around = _current.app_context()
     adapter = app.create_url_adapter(None) if around is None else around.url_adapter
     if adapter is None:
@@ -137,4 +139,4 @@ def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
             " nothing says which host they are for. Also configure 'APPLICATION_ROOT' and"
             " 'PREFERRED_URL_SCHEME' as needed."
         )
-    return adapter, endpoint, False
+    return t.cast("MapAdapter", adapter)

@@ -15,6 +15,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.sansio.http import parse_cookie
+from werkzeug.sansio.utils import get_host
 from werkzeug.wsgi import get_path_info
 
 from .. import _current, json, workers
@@ -173,6 +174,21 @@ class Request(WithForm):
         # PERF: 5 us where nothing else asks for the headers, which are not made for this alone.
         sent = b"; ".join(self.notable.get(b"cookie", ())).decode("latin-1")
         return t.cast("ImmutableMultiDict[str, str]", parse_cookie(sent, self.dict_storage_class))
+
+    @cached_property
+    def host(self) -> str:
+        """The host that the request is for, with its port unless that is the scheme's own.
+
+        It is empty where none was sent, or one that can be no host.
+
+        :raises SecurityError: (400) if it is none of `trusted_hosts`.
+        """
+        sent = () if self.scope is None else self.notable.get(b"host", ())
+        if len(sent) != 1 or "headers" in self.__dict__:
+            return super().host
+        # PERF: 4 us, not 10, where nothing else asks for the headers.
+        host = sent[0].decode("latin-1")
+        return get_host(self.scheme, host, self.server, self.trusted_hosts)
 
     @cached_property
     def environ(self) -> WSGIEnvironment:  # type: ignore[override]
