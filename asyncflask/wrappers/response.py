@@ -30,7 +30,7 @@ _WERKZEUGS = _makers(ResponseBase)
 #: The headers of short bodies, which are most. PERF: 0.1 us less than to make one each time.
 _LENGTHS = [("Content-Length", str(length)) for length in range(512)]
 
-#: The headers that a response with a body gets behind those that were given.
+#: The headers that a response gets for its body, behind those that were given.
 _ADDED = frozenset({"content-type", "content-length"})
 
 #: The default status, with its reason and as a number.
@@ -46,6 +46,12 @@ def type_header(mimetype: str) -> tuple[str, str]:
     :raises ValueError: if it has a line break.
     """
     return Headers({"Content-Type": get_content_type(mimetype, "utf-8")})._list[0]
+
+
+def _added(mimetype: str, size: int) -> list[tuple[str, str]]:
+    """Return the headers that a response gets for its body."""
+    length = _LENGTHS[size] if size < 512 else ("Content-Length", str(size))
+    return [type_header(mimetype), length]
 
 
 def _lacks_both(headers: Headers) -> bool:
@@ -97,9 +103,7 @@ class Response(ResponseBase):
                 headers = headers if isinstance(headers, Headers) else Headers(headers or None)
             if media is not None and (headers is None or _lacks_both(headers)):
                 data = body.encode() if kind is str else body
-                size = len(data)
-                length = _LENGTHS[size] if size < 512 else ("Content-Length", str(size))
-                self._begin([data], [type_header(media), length], headers, status)
+                self._begin([data], _added(media, len(data)), headers, status)
                 return
         super().__init__(body, status, headers, mimetype, content_type, direct_passthrough)
 
@@ -204,6 +208,27 @@ class Response(ResponseBase):
         if aclose is not None:
             portal.call_async(aclose)
         super().close()
+
+
+_own_init = Response.__init__
+
+
+def text_response(kind: t.Any, text: str) -> t.Any:
+    """Return what a class of responses makes of text.
+
+    PERF: 0.3 us less without the call of a constructor of which all is known.
+    """
+    media = Response.default_mimetype
+    if (
+        kind is not Response
+        or kind.__init__ is not _own_init
+        or _makers(kind) != _WERKZEUGS
+        or media is None
+    ):
+        return kind(text, status=None, headers=None)
+    data, made = text.encode(), _new(Response)
+    made._begin([data], _added(media, len(data)))
+    return made
 
 
 def encode(chunk: str | bytes) -> bytes:

@@ -15,6 +15,7 @@ import werkzeug
 from werkzeug.datastructures import Headers
 
 from asyncflask import Flask, Response
+from asyncflask.wrappers.response import text_response
 
 
 async def timed() -> AsyncIterator[str]:
@@ -178,6 +179,37 @@ def test_what_werkzeug_refuses(options: dict[str, t.Any], error: type[Exception]
     for kind in (Response, werkzeug.wrappers.Response):
         with pytest.raises(error):
             kind("text", **options)
+
+
+@pytest.mark.parametrize("kind", [Response, Status201, Text, Untyped])
+@pytest.mark.parametrize("text", ["", "text \u20ac", "x" * 511, "x" * 512])
+def test_text_becomes_what_the_class_makes_of_it(kind: type[Response], text: str) -> None:
+    made = text_response(kind, text)
+    assert type(made) is kind
+    assert vars(made) == vars(kind(text))
+    assert [*made.headers] == [*kind(text).headers]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("default_status", 202),
+        ("default_mimetype", None),
+        ("default_mimetype", "text/own"),
+        ("automatically_set_content_length", False),
+        ("__init__", lambda made, *args, **named: Text.__init__(made, "own")),
+    ],
+)
+def test_text_becomes_what_a_changed_class_makes_of_it(
+    name: str, value: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchanged = vars(text_response(Response, "text"))
+    if name == "__init__":
+        monkeypatch.setattr(Text, "__init__", Response.__init__)
+    monkeypatch.setattr(Response, name, value)
+    made = vars(text_response(Response, "text"))
+    assert made == vars(Response("text"))
+    assert made != unchanged
 
 
 def test_no_two_share_what_can_be_changed() -> None:
