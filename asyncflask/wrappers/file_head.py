@@ -116,8 +116,7 @@ def _learned(key: Hashable, path: str, stat: os.stat_result, options: dict[str, 
 def _response(request: Request, file: t.IO[bytes], head: Head) -> Response:
     """Return what werkzeug would, with these headers. PERF: it sets each: 60 us more."""
     made = Response.__new__(Response)
-    made._begin(wrap_file(_environ(request), file), [*head])
-    made.direct_passthrough = True
+    made._begin(wrap_file(_environ(request), file), [*head], direct_passthrough=True)
     return made
 
 

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 import werkzeug
+from markupsafe import Markup
 from werkzeug.datastructures import Headers
 
 from asyncflask import Flask, Response
@@ -118,7 +119,18 @@ class Untyped(Response):
 
 @pytest.mark.parametrize("kind", [Response, Status201, Uncounted, Own, OwnStatus, Text, Untyped])
 @pytest.mark.parametrize(
-    "body", ["", "text \u20ac", b"bytes", bytearray(b"array"), ["a", "b"], None]
+    "body",
+    [
+        "",
+        "text \u20ac",
+        Markup("<p>"),
+        b"bytes",
+        bytearray(b"array"),
+        ["a", "b"],
+        (),
+        iter("a"),
+        None,
+    ],
 )
 @pytest.mark.parametrize(
     "options",
