@@ -18,6 +18,7 @@ from ..drivers import Driver, is_async
 from ..sessions import added_headers
 from ..signals import request_finished
 from ..wrappers import Response
+from ..wrappers.response import text_response
 from ..wrappers.wire import wire_header
 
 _TUPLE = (
@@ -142,7 +143,7 @@ def to_response(app: t.Any, value: t.Any) -> t.Any:
     """
     kind = type(value)
     if kind is str:
-        return app.response_class(value, status=None, headers=None)
+        return text_response(app.response_class, value)
     if kind is dict or kind is list:
         return app.json.response(value)
     body, status, headers = _unpacked(value)

@@ -30,7 +30,7 @@ _WERKZEUGS = _makers(ResponseBase)
 #: The headers of short bodies, which are most. PERF: 0.1 us less than to make one each time.
 _LENGTHS = [("Content-Length", str(length)) for length in range(512)]
 
-#: The headers that a response with a body gets behind those that were given.
+#: The headers that a response gets for its body, behind those that were given.
 _ADDED = frozenset({"content-type", "content-length"})
 
 #: The default status, with its reason and as a number.
@@ -46,6 +46,29 @@ def type_header(mimetype: str) -> tuple[str, str]:
     :raises ValueError: if it has a line break.
     """
     return Headers({"Content-Type": get_content_type(mimetype, "utf-8")})._list[0]
+
+
+def _added(mimetype: str, size: int) -> list[tuple[str, str]]:
+    """Return the headers that a response gets for a body of so many bytes."""
+    length = _LENGTHS[size] if size < 512 else ("Content-Length", str(size))
+    return [type_header(mimetype), length]
+
+
+def _as_headers(given: t.Any) -> Headers:
+    """Return the headers that a response is given, as werkzeug keeps them.
+
+    PERF: for a dict of strings with nothing to refuse, 2 us less than one by one.
+    """
+    if isinstance(given, Headers):
+        return given
+    try:
+        if type(given) is dict and all(map(str.isprintable, given.values())):
+            made = _new(Headers)
+            made._list = [*given.items()]
+            return made
+    except TypeError:  # not all of them are strings
+        pass
+    return Headers(given or None)
 
 
 def _lacks_both(headers: Headers) -> bool:
@@ -84,22 +107,17 @@ class Response(ResponseBase):
         direct_passthrough: bool = False,
     ) -> None:
         body: t.Any = response  # werkzeug's knows of no async ones
-        kind = type(body)
-        if (
-            (kind is str or kind is bytes)
-            and content_type is None
-            and not direct_passthrough
-            and _makers(type(self)) == _WERKZEUGS
-        ):
+        if content_type is None and _makers(type(self)) == _WERKZEUGS:
             # PERF: 1 us, where werkzeug takes 6: it sets header by header, and looks for each.
             media = self.default_mimetype if mimetype is None else mimetype
-            if headers is not None:
-                headers = headers if isinstance(headers, Headers) else Headers(headers or None)
+            headers = None if headers is None else _as_headers(headers)
             if media is not None and (headers is None or _lacks_both(headers)):
-                data = body.encode() if kind is str else body
-                size = len(data)
-                length = _LENGTHS[size] if size < 512 else ("Content-Length", str(size))
-                self._begin([data], [type_header(media), length], headers, status)
+                if isinstance(body, (str, bytes, bytearray)):
+                    data = body.encode() if isinstance(body, str) else body
+                    body, added = [data], _added(media, len(data))
+                else:
+                    body, added = [] if body is None else body, [type_header(media)]
+                self._begin(body, added, headers, status, direct_passthrough)
                 return
         super().__init__(body, status, headers, mimetype, content_type, direct_passthrough)
 
@@ -109,6 +127,7 @@ class Response(ResponseBase):
         added: list[tuple[str, str]],
         headers: Headers | None = None,
         status: t.Any = None,
+        direct_passthrough: bool = False,
     ) -> None:
         """Do what werkzeug does where its makers are unchanged.
 
@@ -121,7 +140,7 @@ class Response(ResponseBase):
             headers._list += added
         self.headers = headers
         self._status, self._status_code = _OK if status is None else self._clean_status(status)
-        self.direct_passthrough, self._on_close, self.response = False, [], body
+        self.direct_passthrough, self._on_close, self.response = direct_passthrough, [], body
 
     @classmethod
     def _begins_as_any(cls) -> bool:
@@ -204,6 +223,27 @@ class Response(ResponseBase):
         if aclose is not None:
             portal.call_async(aclose)
         super().close()
+
+
+_own_init = Response.__init__
+
+
+def text_response(kind: t.Any, text: str) -> t.Any:
+    """Return what a class of responses makes of text.
+
+    PERF: 0.3 us less without the call of a constructor of which all is known.
+    """
+    media = Response.default_mimetype
+    if (
+        kind is not Response
+        or kind.__init__ is not _own_init
+        or _makers(kind) != _WERKZEUGS
+        or media is None
+    ):
+        return kind(text, status=None, headers=None)
+    data, made = text.encode(), _new(Response)
+    made._begin([data], _added(media, len(data)))
+    return made
 
 
 def encode(chunk: str | bytes) -> bytes:

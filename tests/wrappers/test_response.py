@@ -12,9 +12,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 import werkzeug
+from markupsafe import Markup
 from werkzeug.datastructures import Headers
 
 from asyncflask import Flask, Response
+from asyncflask.wrappers.response import text_response
 
 
 async def timed() -> AsyncIterator[str]:
@@ -117,7 +119,18 @@ class Untyped(Response):
 
 @pytest.mark.parametrize("kind", [Response, Status201, Uncounted, Own, OwnStatus, Text, Untyped])
 @pytest.mark.parametrize(
-    "body", ["", "text \u20ac", b"bytes", bytearray(b"array"), ["a", "b"], None]
+    "body",
+    [
+        "",
+        "text \u20ac",
+        Markup("<p>"),
+        b"bytes",
+        bytearray(b"array"),
+        ["a", "b"],
+        (),
+        iter("a"),
+        None,
+    ],
 )
 @pytest.mark.parametrize(
     "options",
@@ -133,6 +146,7 @@ class Untyped(Response):
         {"headers": {"content-TYPE": "text/own"}, "mimetype": "text/csv"},
         {"headers": {"Content-Length": "1", "X-A": ["b", "c"]}},
         {"headers": {}},
+        {"headers": {"X-A": 5, "x-b": b"c", "X-C": "", "X-D": "\u20ac\u00a0\t"}},
         {"content_type": "text/plain; charset=latin-1"},
         {"direct_passthrough": True},
     ],
@@ -170,6 +184,7 @@ def test_headers_that_are_given_once() -> None:
         ({"mimetype": "text/a\nb"}, ValueError),
         ({"status": ""}, ValueError),
         ({"headers": {"X-A": "a\nb"}}, ValueError),
+        ({"headers": {"X-A": "a\rb"}}, ValueError),
         ({"headers": 5}, TypeError),
     ],
     ids=str,
@@ -178,6 +193,37 @@ def test_what_werkzeug_refuses(options: dict[str, t.Any], error: type[Exception]
     for kind in (Response, werkzeug.wrappers.Response):
         with pytest.raises(error):
             kind("text", **options)
+
+
+@pytest.mark.parametrize("kind", [Response, Status201, Text, Untyped])
+@pytest.mark.parametrize("text", ["", "text \u20ac", "x" * 511, "x" * 512])
+def test_text_becomes_what_the_class_makes_of_it(kind: type[Response], text: str) -> None:
+    made = text_response(kind, text)
+    assert type(made) is kind
+    assert vars(made) == vars(kind(text))
+    assert [*made.headers] == [*kind(text).headers]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("default_status", 202),
+        ("default_mimetype", None),
+        ("default_mimetype", "text/own"),
+        ("automatically_set_content_length", False),
+        ("__init__", lambda made, *args, **named: Text.__init__(made, "own")),
+    ],
+)
+def test_text_becomes_what_a_changed_class_makes_of_it(
+    name: str, value: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchanged = vars(text_response(Response, "text"))
+    if name == "__init__":
+        monkeypatch.setattr(Text, "__init__", Response.__init__)
+    monkeypatch.setattr(Response, name, value)
+    made = vars(text_response(Response, "text"))
+    assert made == vars(Response("text"))
+    assert made != unchanged
 
 
 def test_no_two_share_what_can_be_changed() -> None:
