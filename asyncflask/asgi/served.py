@@ -56,17 +56,18 @@ class ServedContext(AppContext):
 
     def _make_request(self) -> Request:
         scope, receive, send, entered = self.connection
-        self.is_touched, notable = True, self.notable
+        app, notable, self.is_touched = self.app, self.notable, True
         body = RequestBody(notable, receive, entered, send)
         if not body.complete:
-            body.timeout = self.app.config["BODY_TIMEOUT"]
+            body.timeout = app.config["BODY_TIMEOUT"]
         if self.is_answered:
             body.answered = True
-        request: Request = self.app.request_class.from_scope(scope, body)
-        request.notable, request.json_module = notable, self.app.json
+        request: Request = app.request_class.from_scope(scope, body)
+        request.notable, request.json_module = notable, app.json
         if self.found is not None:
             rule, args = self.found
             request.url_rule, request.view_args = rule, {} if args is None else args
+        self._request = request
         return request
 
     if not t.TYPE_CHECKING:

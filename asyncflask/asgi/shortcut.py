@@ -19,7 +19,7 @@ from .. import _current
 from ..dispatch.plan import NOT_OURS, Hooks, Way
 from ..drivers import LoopDriver, is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
-from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
+from ..wrappers.scope import NOTABLE, is_plain_host, notable_headers, plain_hosts
 from . import shortlane, shortstream
 from .body import read_for_loop
 from .http import Exchange, Message, Receive, Send, send_all
@@ -86,14 +86,16 @@ def begin(
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
     ctx.app, ctx.is_touched, ctx.found = app, False, found
     ctx.connection = scope, receive, send, copy_context()
-    if others and not _note(ctx, others):
+    if others and not _note(ctx, others, host):
         return None
     if any(say) and not _find_hooks(ctx, rule, view):
         return Exchange(app, *ctx.connection, ctx).serve()
     return serve(ctx, view)  # type: ignore[no-any-return]
 
 
-def _note(ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...]) -> bool:
+def _note(
+    ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...], host: bytes | None
+) -> bool:
     """Note whether a request has a session and a body; return whether its headers are clear."""
     length: bytes | None = None
     for name, value in headers:
@@ -104,7 +106,9 @@ def _note(ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...]) -> bool
             length = value
         elif name != b"content-type":
             return False  # which host is meant, or how long the body is
-    ctx.has_body = length is not None and length != b"0"
+    if length is not None and length != b"0":
+        ctx.has_body = True  # so that the request is sure to be made, for which these are all
+        ctx.notable = notable_headers(headers if host is None else ((b"host", host), *headers))
     return True
 
 
@@ -134,10 +138,11 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
     """Await an async view, and the callbacks around it, and send the response."""
     app, hooks = ctx.app, ctx.hooks
     outcome: Answer | shortstream.Streamed | Known
-    token = _set(ctx)
+    token, body = _set(ctx), None
     try:
         if ctx.has_body:
-            rest = read_for_loop(ctx.request, app.config)
+            body = ctx._make_request()._body
+            rest = read_for_loop(body, ctx.found[0], app.config)
             if rest is not None:
                 await rest
         if hooks is not None:
@@ -162,8 +167,8 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
         else:
             await LongExchange(ctx, None, outcome).serve()
         return
-    if ctx.has_body:
-        ctx.body.release()
+    if body is not None:
+        body.release()
     _, _, send, entered = ctx.connection
     if not entered and not copy_context():
         start, end = outcome

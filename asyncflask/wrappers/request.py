@@ -205,10 +205,11 @@ class Request(WithForm):
             raise RequestEntityTooLarge
 
     def _read_for_form(self) -> bytes:
-        if self._body is None or "stream" in self.__dict__ or "_cached_data" in self.__dict__:
+        body, known = self._body, self.__dict__
+        if body is None or "stream" in known or "_cached_data" in known:
             return super()._read_for_form()
-        self._limit(self._body)
-        return self._body.read_all()
+        self._limit(body)
+        return body.read_all()
 
     if not t.TYPE_CHECKING:  # the types are werkzeug's
 
@@ -223,7 +224,9 @@ class Request(WithForm):
             known = self.__dict__
             if cache and not parse_form_data and not ("_cached_data" in known or "stream" in known):
                 # PERF: 6 us less, for which no file is made around the body.
-                self._cached_data = self._read_for_form()
+                data = self._cached_data = self._read_for_form()
+                if not as_text:
+                    return data
             return super().get_data(cache, as_text, parse_form_data)
 
     @property
