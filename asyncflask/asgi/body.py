@@ -42,7 +42,7 @@ class RequestBody(Body):
 
     PERF: most requests have none, so that making one sets one attribute and opens nothing.
 
-    :param notable: the values of the headers that say how long it is, by name.
+    :param declared: its length in bytes (see `declared_length`).
     :param receive: the connection's ``receive``.
     :param context: the context variables to call it with (see `isolation`).
     :param send: the connection's ``send``, for what is sent ahead of the response.
@@ -56,15 +56,14 @@ class RequestBody(Body):
 
     def __init__(
         self,
-        notable: t.Mapping[bytes, list[bytes]],
+        declared: int | None,
         receive: Receive,
         context: Context,
         send: Send | None = None,
     ) -> None:
         self._server = receive, context, send
-        if b"content-length" in notable or b"transfer-encoding" in notable:
-            self.declared = _declared_length(notable)
-            self.complete = self.declared == 0
+        if declared != 0:
+            self.declared, self.complete = declared, False
 
     _arrivals: Arrivals | None = None
 
@@ -128,12 +127,12 @@ class RequestBody(Body):
         chunk = message.get("body", b"")
         if (
             message["type"] == "http.disconnect"
-            or message.get("more_body", False)
+            or message.get("more_body")
             or len(chunk) > CHUNK_BYTES
         ):
             self.arrivals.put_back(message)
             return False
-        self._rest, self._held_bytes, self.complete = chunk, len(chunk), True
+        self._rest, self.complete = chunk, True
         return True
 
     async def next_chunk(self) -> bytes:
@@ -192,10 +191,15 @@ class RequestBody(Body):
             self._let_go()
 
 
-def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
-    """Return how long the body will be; None if only its end tells (RFC 9112 section 6.3)."""
+def declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
+    """Return how long a body will be; None if only its end tells (RFC 9112 section 6.3).
+
+    :param notable: the values of the headers that say so, by name.
+    """
     if b"transfer-encoding" in notable:
         return None
+    if b"content-length" not in notable:
+        return 0
     length = notable[b"content-length"][-1]
     return int(length) if length.isdigit() else None
 

@@ -19,7 +19,7 @@ from .. import _current
 from ..dispatch.plan import NOT_OURS, Hooks, Way
 from ..drivers import LoopDriver, is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
-from ..wrappers.scope import NOTABLE, is_plain_host, notable_headers, plain_hosts
+from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane, shortstream
 from .body import read_for_loop
 from .http import Exchange, Message, Receive, Send, send_all
@@ -97,8 +97,13 @@ def _note(
     ctx: MatchedContext, headers: tuple[tuple[bytes, bytes], ...], host: bytes | None
 ) -> bool:
     """Note whether a request has a session and a body; return whether its headers are clear."""
+    notable = {} if host is None else {b"host": [host]}
     length: bytes | None = None
     for name, value in headers:
+        if name in notable:
+            notable[name].append(value)
+        else:
+            notable[name] = [value]
         if name == b"cookie":
             session = ctx.app.config["SESSION_COOKIE_NAME"].encode()
             ctx.sends_session = ctx.sends_session or session in value
@@ -106,9 +111,9 @@ def _note(
             length = value
         elif name != b"content-type":
             return False  # which host is meant, or how long the body is
-    if length is not None and length != b"0":
-        ctx.has_body = True  # so that the request is sure to be made, for which these are all
-        ctx.notable = notable_headers(headers if host is None else ((b"host", host), *headers))
+    if length is not None:
+        ctx.declared = int(length)
+    ctx.notable = notable
     return True
 
 
@@ -140,7 +145,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
     outcome: Answer | shortstream.Streamed | Known
     token, body = _set(ctx), None
     try:
-        if ctx.has_body:
+        if ctx.declared:
             body = ctx._make_request()._body
             rest = read_for_loop(body, ctx.found[0], app.config)
             if rest is not None:
