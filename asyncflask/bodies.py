@@ -60,6 +60,14 @@ class Body(ABC):
     #: Whether some of it was let go of unread, when its request was over.
     lost = False
 
+    #: What was read ahead and is no one short piece, from where the reader is.
+    _held: Held | None = None
+
+    #: Whether there is a `reader`.
+    _has_reader = False
+
+    # PERF: none of these is looked for in the object's `__dict__`, which making it takes 0.3 us.
+
     _held_bytes = 0
     _rest = b""
     _taken = 0
@@ -96,13 +104,9 @@ class Body(ABC):
         return False
 
     @cached_property
-    def _held(self) -> Held:
-        """What was read ahead, from where the reader is."""
-        return Held()
-
-    @cached_property
     def reader(self) -> BodyReader:
         """The body as a buffered file."""
+        self._has_reader = True
         return BodyReader(_RawReader(self))
 
     async def read_ahead(self, limit: int, memory: int = 0) -> None:
@@ -123,21 +127,22 @@ class Body(ABC):
 
     async def _hold(self, chunk: bytes, limit: int, memory: int) -> None:
         """Hold a piece, and what comes behind it."""
+        held = self._held = self._held or Held()
         waiting: list[bytes] = []
         size = 0
         while True:
             self._held_bytes += len(chunk)
-            if not self._held.keep(chunk, memory):
+            if not held.keep(chunk, memory):
                 waiting.append(chunk)
                 size += len(chunk)
             if size >= WRITE_BYTES:
-                await self.in_thread(self._held.write, waiting)
+                await self.in_thread(held.write, waiting)
                 waiting, size = [], 0
             if self.complete or self._held_bytes > limit:
                 break
             chunk = await self.next_chunk()
         if waiting:
-            await self.in_thread(self._held.write, waiting)
+            await self.in_thread(held.write, waiting)
 
     async def in_thread(self, func: t.Callable[[list[bytes]], None], chunks: list[bytes]) -> None:
         """Call a function that writes to a disk."""
@@ -146,12 +151,12 @@ class Body(ABC):
     @property
     def _is_untouched(self) -> bool:
         """Whether nothing was held or taken so far."""
-        return not (self._taken or self._rest or "_held" in vars(self))
+        return not (self._taken or self._rest or self._held)
 
     def read_all(self) -> bytes:
         """Return all that is left; raises what `take` does."""
         rest = self._rest
-        if rest and self.complete and "_held" not in vars(self):  # PERF: 1 us less, for most bodies
+        if rest and self.complete and self._held is None:  # PERF: 1 us less, for most bodies
             self._rest = b""
             self._count(rest)
             return rest
@@ -159,7 +164,7 @@ class Body(ABC):
 
     def held_whole(self) -> Held | None:
         """Return what holds the whole body, while nobody has read any of it."""
-        held: Held | None = vars(self).get("_held")
+        held = self._held
         if held is None or held.closed or not self.complete or self._taken or self._rest:
             return None
         return held
@@ -169,7 +174,7 @@ class Body(ABC):
 
         PERF: nothing is cut, nor copied: 10 MB in pieces of 256 KiB cost 0.01 ms, not 1.
         """
-        held: Held | None = vars(self).get("_held")
+        held = self._held
         if self._rest or held is None or self.lost:
             return self.take(CHUNK_BYTES)
         piece = held.next_piece(CHUNK_BYTES) or self._wait_for_more()
@@ -195,8 +200,7 @@ class Body(ABC):
                 "The request's body is read after the request is over, and is gone by now. Read it"
                 " before the response is sent, and hand what you need of it to what runs later."
             )
-        held: Held | None = vars(self).get("_held")
-        return b"" if held is None else held.read(size)
+        return b"" if self._held is None else self._held.read(size)
 
     def _count(self, taken: bytes) -> None:
         self._taken += len(taken)
@@ -235,17 +239,19 @@ class Body(ABC):
 
     def release(self) -> None:
         """Let go of the reader, so that no circle stays, and of what is held at others' cost."""
-        kept = vars(self)
-        kept.pop("reader", None)
-        if "_held" in kept and self._held.is_costly:
+        if self._has_reader:
+            self._has_reader = False
+            del self.reader
+        if self._held is not None and self._held.is_costly:
             self._let_go()
 
     def _let_go(self) -> None:
         """Close what holds the bytes that were read ahead."""
-        if not self._held.closed:
-            self.lost = bool(self._rest or self._held.read(1))
+        held = self._held = self._held or Held()
+        if not held.closed:
+            self.lost = bool(self._rest or held.read(1))
             self._rest = b""
-            self._held.close()
+            held.close()
 
 
 class _RawReader(io.RawIOBase):

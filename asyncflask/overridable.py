@@ -190,7 +190,8 @@ async def _with_body(
     """Await ``func(...)`` once the body of the current request can be read without waiting."""
     ctx = _current.request_context()
     if ctx is not None:
-        rest = read_for_loop(ctx.request, ctx.app.config)
+        request = ctx.request
+        rest = read_for_loop(request.asgi_body, request.url_rule, ctx.app.config)
         if rest is not None:
             await rest
     return await func(*args, **kwargs)

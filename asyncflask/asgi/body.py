@@ -21,13 +21,12 @@ from asyncio import _get_running_loop
 from contextvars import Context
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import Rule
 
 from .. import _current, workers
 from ..bodies import CHUNK_BYTES, TOO_LONG_TO_BUFFER, Body
 from ..budgets import FILES
 from ..loops import Interrupt
-from ..unlocked import cached_property
-from ..wrappers import Request
 from .arrivals import Arrivals, Message, Receive
 from .isolation import Begun, InContext, Rest, called_in
 
@@ -43,7 +42,7 @@ class RequestBody(Body):
 
     PERF: most requests have none, so that making one sets one attribute and opens nothing.
 
-    :param notable: the values of the headers that say how long it is, by name.
+    :param declared: its length in bytes (see `declared_length`).
     :param receive: the connection's ``receive``.
     :param context: the context variables to call it with (see `isolation`).
     :param send: the connection's ``send``, for what is sent ahead of the response.
@@ -57,21 +56,24 @@ class RequestBody(Body):
 
     def __init__(
         self,
-        notable: t.Mapping[bytes, list[bytes]],
+        declared: int | None,
         receive: Receive,
         context: Context,
         send: Send | None = None,
     ) -> None:
         self._server = receive, context, send
-        if b"content-length" in notable or b"transfer-encoding" in notable:
-            self.declared = _declared_length(notable)
-            self.complete = self.declared == 0
+        if declared != 0:
+            self.declared, self.complete = declared, False
 
-    @cached_property
+    _arrivals: Arrivals | None = None
+
+    @property
     def arrivals(self) -> Arrivals:
         """The connection's messages: for this body, and for who waits for the client to leave."""
-        receive, context, _ = self._server
-        return Arrivals(InContext(receive, context))
+        if self._arrivals is None:
+            receive, context, _ = self._server
+            self._arrivals = Arrivals(InContext(receive, context))
+        return self._arrivals
 
     async def has_left(self) -> bool:
         """Return whether the client has left, as far as that is known."""
@@ -111,7 +113,7 @@ class RequestBody(Body):
         want to hear what there is nothing to wait for, and no timer is needed.
         """
         # NOTE: on trio, what ends the waiting has to be entered before it begins.
-        if "arrivals" in self.__dict__ or _get_running_loop() is None:
+        if self._arrivals is not None or _get_running_loop() is None:
             return False
         receive, context, _ = self._server
         steps: t.Any = context.run(receive).__await__()
@@ -125,12 +127,12 @@ class RequestBody(Body):
         chunk = message.get("body", b"")
         if (
             message["type"] == "http.disconnect"
-            or message.get("more_body", False)
+            or message.get("more_body")
             or len(chunk) > CHUNK_BYTES
         ):
             self.arrivals.put_back(message)
             return False
-        self._rest, self._held_bytes, self.complete = chunk, len(chunk), True
+        self._rest, self.complete = chunk, True
         return True
 
     async def next_chunk(self) -> bytes:
@@ -183,34 +185,39 @@ class RequestBody(Body):
 
     def release(self) -> None:
         """Let go of what is held, also in memory: errors that refer to the request may live on."""
-        kept = self.__dict__
-        held = "_held" in kept or bool(self._rest)
-        if "reader" in kept:
+        if self._has_reader:
             super().release()
-        if held:
+        if self._rest or self._held is not None:
             self._let_go()
 
 
-def _declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
-    """Return how long the body will be; None if only its end tells (RFC 9112 section 6.3)."""
+def declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:
+    """Return how long a body will be; None if only its end tells (RFC 9112 section 6.3).
+
+    :param notable: the values of the headers that say so, by name.
+    """
     if b"transfer-encoding" in notable:
         return None
+    if b"content-length" not in notable:
+        return 0
     length = notable[b"content-length"][-1]
     return int(length) if length.isdigit() else None
 
 
 def read_for_loop(
-    request: Request, config: t.Mapping[str, t.Any]
+    body: Body | None, rule: Rule | None, config: t.Mapping[str, t.Any]
 ) -> t.Coroutine[t.Any, t.Any, None] | None:
     """Read a request's body ahead, as far as an async handler may use it without `await`.
 
     Nothing is read for a route with ``stream_body=True``, nor of a body that is declared to be
     longer than the limit: what reads it gets 413.
 
+    :param body: the request's body, if the server's interface has bodies.
+    :param rule: the rule that the request matches, if any.
+    :param config: the app's.
     :return: what is left to be awaited, if anything.
     """
-    body = request.asgi_body
-    if body is None or body.complete or getattr(request.url_rule, "stream_body", False):
+    if body is None or body.complete or getattr(rule, "stream_body", False):
         return None
     limit = config["MAX_CONTENT_LENGTH"]
     bound = config["MAX_BUFFERED_BODY"] if limit is None else limit

@@ -188,7 +188,7 @@ class Exchange:
             self.app._pool().admit()
         if self.in_thread:
             return await self.hop()
-        rest = read_for_loop(self.request, self.app.config)
+        rest = read_for_loop(self.body, self.request.url_rule, self.app.config)
         if rest is not None:
             await rest
         return await pipeline.complete(self.ctx, self.driver)

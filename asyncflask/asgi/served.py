@@ -11,7 +11,7 @@ from ..unlocked import cached_property
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers
 from .arrivals import Message, Receive
-from .body import RequestBody, Send
+from .body import RequestBody, Send, declared_length
 
 #: A connection: its scope, ``receive`` and ``send``, and the context variables as the server has
 #: set them.
@@ -28,6 +28,7 @@ class ServedContext(AppContext):
 
     :param app: the app.
     :param connection: where the request comes from.
+    :param notable: its headers that decide how it is handled, if they are known.
     """
 
     allows_plain = True
@@ -43,30 +44,38 @@ class ServedContext(AppContext):
 
     connection: Connection
 
-    #: Whether the request has a body.
-    has_body = False
+    #: The headers that decide how the request is handled; None if it may look for them itself.
+    notable: dict[bytes, list[bytes]] | None = None
 
-    def __init__(self, app: t.Any, connection: Connection) -> None:
+    #: The length of the request's body; None if only its end tells.
+    declared: int | None = 0
+
+    def __init__(
+        self,
+        app: t.Any,
+        connection: Connection,
+        notable: dict[bytes, list[bytes]] | None = None,
+    ) -> None:
         self.app, self.connection = app, connection
-
-    @cached_property
-    def notable(self) -> dict[bytes, list[bytes]]:
-        """The headers that decide how the request is handled."""
-        return notable_headers(self.connection[0]["headers"])
+        self.notable = notable_headers(connection[0]["headers"]) if notable is None else notable
+        self.declared = declared_length(self.notable)
 
     def _make_request(self) -> Request:
         scope, receive, send, entered = self.connection
-        self.is_touched, notable = True, self.notable
-        body = RequestBody(notable, receive, entered, send)
+        app, self.is_touched = self.app, True
+        body = RequestBody(self.declared, receive, entered, send)
         if not body.complete:
-            body.timeout = self.app.config["BODY_TIMEOUT"]
+            body.timeout = app.config["BODY_TIMEOUT"]
         if self.is_answered:
             body.answered = True
-        request: Request = self.app.request_class.from_scope(scope, body)
-        request.notable, request.json_module = notable, self.app.json
+        request: Request = app.request_class.from_scope(scope, body)
+        request.json_module = app.json
+        if self.notable is not None:
+            request.notable = self.notable
         if self.found is not None:
             rule, args = self.found
             request.url_rule, request.view_args = rule, {} if args is None else args
+        self._request = request
         return request
 
     if not t.TYPE_CHECKING:

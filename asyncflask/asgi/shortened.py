@@ -29,9 +29,14 @@ _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 
 def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     """Return the messages of the response, if no response object is needed for a view's value."""
-    looks = ctx.is_touched or ctx.sends_session
-    if ctx.is_touched and (ctx.is_open or ctx.ends_connection):
-        return None
+    looks = ctx.sends_session
+    if ctx.is_touched:
+        request: t.Any = ctx._request
+        if request.is_open or request.ends_connection:
+            return None
+        looks = looks or not (
+            ctx.allows_plain and ctx.after_functions is None and ctx._opened_session is None
+        )
     try:
         plain: t.Any = as_plain(ctx, value) if looks else plain_parts(ctx.app, value)
     except Exception:  # JSON that is none: making a response meets it again

@@ -74,7 +74,7 @@ async def serve(ctx: MatchedContext, view: View) -> None:
         return
     hop: ViewHop | None = None
     try:
-        if ctx.has_body:
+        if ctx.declared:
             await ctx.body.read_small(app.config["MAX_CONTENT_LENGTH"])
         pool = app._pool()
         pool.admit()
@@ -95,7 +95,7 @@ async def serve(ctx: MatchedContext, view: View) -> None:
             return
         known = Raised(error)
     if known is None:
-        if ctx.has_body:
+        if ctx.declared:
             ctx.body.release()
         start, end = t.cast("Answer", result)
         await send(start)

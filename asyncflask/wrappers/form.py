@@ -103,7 +103,8 @@ class WithForm(RequestBase):
         :raises RequestEntityTooLarge: (413) if it is larger than the request's limits allow.
         """
         self._load_form_data()
-        return t.cast("ImmutableMultiDict[str, str]", self.__dict__["form"])
+        fields: ImmutableMultiDict[str, str] = self.__dict__["form"]
+        return fields
 
     @cached_property
     def files(self) -> ImmutableMultiDict[str, FileStorage]:
@@ -112,7 +113,8 @@ class WithForm(RequestBase):
         :raises RequestEntityTooLarge: (413) if the form is larger than its limits allow.
         """
         self._load_form_data()
-        return t.cast("ImmutableMultiDict[str, FileStorage]", self.__dict__["files"])
+        files: ImmutableMultiDict[str, FileStorage] = self.__dict__["files"]
+        return files
 
     #: The files that parsing the form has opened, also where the parsing failed.
     uploads: list[t.IO[bytes]] | tuple[()] = ()
@@ -157,10 +159,10 @@ class WithForm(RequestBase):
             stream.close()
 
     def _load_form_data(self) -> None:
-        self._form_is_loaded = True
         if "form" not in self.__dict__ and self._is_plainly_urlencoded():
-            self._load_urlencoded()
+            self._load_urlencoded()  # which leaves nothing to be closed
         else:
+            self._form_is_loaded = True
             super()._load_form_data()
         ctx = _current.app_context()
         if ctx is None or not ctx.app.debug or self.files:

@@ -221,10 +221,11 @@ class Request(WithForm):
             raise RequestEntityTooLarge
 
     def _read_for_form(self) -> bytes:
-        if self._body is None or "stream" in self.__dict__ or "_cached_data" in self.__dict__:
+        body, known = self._body, self.__dict__
+        if body is None or "stream" in known or "_cached_data" in known:
             return super()._read_for_form()
-        self._limit(self._body)
-        return self._body.read_all()
+        self._limit(body)
+        return body.read_all()
 
     if not t.TYPE_CHECKING:  # the types are werkzeug's
 
@@ -236,10 +237,16 @@ class Request(WithForm):
             :param parse_form_data: parse it first if it is a form, of which nothing is left then.
             :raises RequestEntityTooLarge: (413) as `stream` does.
             """
-            known = self.__dict__
-            if cache and not parse_form_data and not ("_cached_data" in known or "stream" in known):
-                # PERF: 6 us less, for which no file is made around the body.
-                self._cached_data = self._read_for_form()
+            known, body = self.__dict__, self._body
+            if (
+                cache
+                and body is not None
+                and not (parse_form_data or "_cached_data" in known or "stream" in known)
+            ):  # PERF: 6 us less, for which no file is made around the body
+                self._limit(body)
+                data = self._cached_data = body.read_all()
+                if not as_text:
+                    return data
             return super().get_data(cache, as_text, parse_form_data)
 
     @property
