@@ -140,10 +140,12 @@ def _async_environment(env: BaseEnvironment) -> BaseEnvironment:
 
 def _context_processors(app: TemplateHost) -> Iterator[Callable[[], t.Any]]:
     """Yield the app's context processors, then those of the request's blueprints."""
-    ctx = _current.request_context()
-    blueprints = [] if ctx is None else ctx.request.blueprints
-    for name in (None, *reversed(blueprints)):
-        yield from app.template_context_processors.get(name, ())
+    registered = app.template_context_processors
+    yield from registered.get(None, ())
+    ctx = _current.request_context() if len(registered) > (None in registered) else None
+    if ctx is not None:
+        for name in reversed(ctx.request.blueprints):
+            yield from registered.get(name, ())
 
 
 async def _fill(app: TemplateHost, context: dict[str, t.Any], driver: drivers.Driver) -> None:

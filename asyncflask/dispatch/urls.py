@@ -43,18 +43,16 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
         subdomain = None
     elif app.subdomain_matching:
         subdomain = _subdomain(host, server_name)
-    return t.cast(
-        "MapAdapter",
-        url_map.bind(
-            server_name,
-            script_name=request.root_path,
-            subdomain=subdomain,
-            url_scheme=request.scheme,
-            default_method=request.method,
-            path_info=request.path_info,
-            query_args=request.query_string.decode(errors="replace"),
-        ),
+    bound: MapAdapter = url_map.bind(
+        server_name,
+        script_name=request.root_path,
+        subdomain=subdomain,
+        url_scheme=request.scheme,
+        default_method=request.method,
+        path_info=request.path_info,
+        query_args=request.query_string.decode(errors="replace"),
     )
+    return bound
 
 
 def _subdomain(host: str, server_name: str) -> str:
