@@ -43,18 +43,16 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
         subdomain = None
     elif app.subdomain_matching:
         subdomain = _subdomain(host, server_name)
-    return t.cast(
-        "MapAdapter",
-        url_map.bind(
-            server_name,
-            script_name=request.root_path,
-            subdomain=subdomain,
-            url_scheme=request.scheme,
-            default_method=request.method,
-            path_info=request.path_info,
-            query_args=request.query_string.decode(errors="replace"),
-        ),
+    bound: MapAdapter = url_map.bind(
+        server_name,
+        script_name=request.root_path,
+        subdomain=subdomain,
+        url_scheme=request.scheme,
+        default_method=request.method,
+        path_info=request.path_info,
+        query_args=request.query_string.decode(errors="replace"),
     )
+    return bound
 
 
 def _subdomain(host: str, server_name: str) -> str:
@@ -89,7 +87,7 @@ def url_for(
     if ctx is None or ctx._request is None:
         ctx = _current.request_context()
     if ctx is None:
-        adapter, external = _outside(app), external is None or external
+        adapter = _outside(app)
     else:
         if endpoint[:1] == ".":
             blueprint = ctx._request.blueprint
@@ -97,15 +95,10 @@ def url_for(
         adapter = ctx.url_adapter
         if adapter is None:
             raise ctx.request.routing_exception or NoHost()
-        if external is None:
-            external = scheme is not None
-    if scheme is not None and not external:
-        raise ValueError(
-            "When specifying '_scheme', '_external' must be True: a URL without a host has no"
-            " scheme, and the link would be as insecure as the page that it stands in."
-        )
-    if external and ctx is not None and not adapter.server_name:
-        raise NoHost
+    if external is None:
+        external = ctx is None or scheme is not None
+    if external or scheme is not None:
+        _require_host(external, None if ctx is None else adapter)
     app.inject_url_defaults(endpoint, values)
     try:
         if external or method is not None:
@@ -124,6 +117,23 @@ def url_for(
 
 #: What an anchor may hold unescaped: RFC 3986's fragment, and percent signs as they are.
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
+
+
+def _require_host(external: bool, adapter: MapAdapter | None) -> None:
+    """Check that a URL which is to have a host or a scheme can have them.
+
+    :param external: whether it is to have a host.
+    :param adapter: the request's.
+    :raises ValueError: if it is to have a scheme, but no host.
+    :raises NoHost: if the request has none.
+    """
+    if not external:
+        raise ValueError(
+            "When specifying '_scheme', '_external' must be True: a URL without a host has no"
+            " scheme, and the link would be as insecure as the page that it stands in."
+        )
+    if adapter is not None and not adapter.server_name:
+        raise NoHost
 
 
 def _outside(app: t.Any) -> MapAdapter:
