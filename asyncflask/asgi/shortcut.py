@@ -73,7 +73,7 @@ def begin(
     ):
         return None
     path = scope["path"]
-    found = matcher.static.get((path, method)) or matcher.find(path, method)
+    found = matcher.static.get((path, method)) or matcher.search(path, method)
     if found is None or app.config["TRUSTED_HOSTS"] is not None:
         return None
     rule = found[0]
@@ -84,7 +84,9 @@ def begin(
     if serve is None:
         return None
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
-    ctx.app, ctx.is_touched, ctx.found = app, False, found
+    # PERF: those that are looked at, also where they are as in the class: 0.15 us (Python 3.11)
+    ctx.app, ctx.found, ctx.hooks = app, found, None
+    ctx.is_touched = ctx.has_body = ctx.sends_session = False
     ctx.connection = scope, receive, send, copy_context()
     if others and not _note(ctx, others, host):
         return None
