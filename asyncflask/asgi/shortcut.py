@@ -85,8 +85,8 @@ def begin(
         return None
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
     # PERF: those that are looked at, also where they are as in the class: 0.15 us (Python 3.11)
-    ctx.app, ctx.found, ctx.hooks = app, found, None
-    ctx.is_touched = ctx.has_body = ctx.sends_session = False
+    ctx.app, ctx.found, ctx.hooks, ctx.declared = app, found, None, 0
+    ctx.is_touched = ctx.sends_session = False
     ctx.connection = scope, receive, send, copy_context()
     if others and not _note(ctx, others, host):
         return None

@@ -239,7 +239,7 @@ def read_json(s: str | bytes, **kwargs: t.Any) -> t.Any:
     try:
         if not kwargs and len(s) < LARGE:
             try:
-                text = _decoded(s) if type(s) is bytes else s
+                text = s if isinstance(s, str) else _decoded(s)
                 value, end = _scan(text, 0)
                 if end == len(text):
                     return value
