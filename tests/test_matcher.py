@@ -75,6 +75,33 @@ def test_the_common_case_is_answered(path: str, endpoint: str, args: dict[str, t
     assert (found[0].endpoint, found[1]) == (endpoint, args)
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "args"),
+    [
+        ("/small/5", "GET", {"n": 5}),
+        ("/small/50", "GET", None),  # the converter refuses it
+        ("/small/5", "POST", None),
+        ("/given/5", "GET", {"n": 5, "more": "given"}),
+        ("/text/5", "GET", {"s": "5"}),
+        ("/text/", "GET", None),
+    ],
+)
+def test_a_variable_that_ends_a_path(path: str, method: str, args: dict[str, t.Any] | None) -> None:
+    url_map = Map(
+        [
+            Rule("/small/<int(max=9):n>", endpoint="small", methods=["GET"]),
+            Rule("/given/<int:n>", endpoint="given", defaults={"more": "given"}),
+            Rule("/text/<s>", endpoint="text"),
+        ]
+    )
+    matcher = Matcher(url_map)
+    for find in matcher.find, matcher.search:
+        found = find(path, method)
+        assert (None if found is None else found[1]) == args
+    if args is not None:
+        assert url_map.bind("").match(path, method)[1] == args
+
+
 @pytest.mark.parametrize("path", ["//a", "a", "/a//b", "/a/", "/up/x", "/nowhere", "/p/1", "/"])
 def test_the_rest_is_left_to_werkzeug(path: str) -> None:
     url_map = Map(

