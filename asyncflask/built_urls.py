@@ -47,7 +47,7 @@ class BuiltUrls:
     def build(self, adapter: MapAdapter, endpoint: str, values: dict[str, t.Any]) -> str:
         """Return the URL of an endpoint.
 
-        PERF: 0.6 us for a URL that is known, where werkzeug takes 2.4 us; 29 us for a page with 16.
+        PERF: 0.5 us for a URL that is known, where werkzeug takes 2.4 us; 30 us for a page with 16.
 
         :param adapter: the adapter of the request, or of the app.
         :param endpoint: the endpoint's full name.
@@ -64,25 +64,24 @@ class BuiltUrls:
                 return adapter.build(endpoint, values)
             urls = {}
             self._known = url_map, url_map.changes, urls
-        key = endpoint, adapter.default_method, adapter.subdomain, *values.items()
-        prefix = adapter.script_name
-        prefix = "" if prefix == "/" else prefix.rstrip("/")
+        root = adapter.script_name
+        key = endpoint, root, adapter.default_method, adapter.subdomain, *values.items()
         known = urls.get(key)
         if known is not None:
-            return prefix + known
+            return known
         url = adapter.build(endpoint, values)
         # A long value may give a short URL: `int` does not mind spaces and zeros.
-        parts = (*key[:3], *values, *values.values())
+        parts = (*key[:4], *values, *values.values())
         size = sum(len(part) for part in parts if type(part) is str)
         if max(size, len(url)) <= LONGEST and _is_safe(adapter, endpoint, url):
             if len(urls) >= MOST:
                 urls.clear()
-            urls[key] = url[len(prefix) :]
+            urls[key] = url
         return url
 
 
 def _is_safe(adapter: MapAdapter, endpoint: str, url: str) -> bool:
-    """Whether the same key will give this URL again, below whatever prefix."""
+    """Whether the same key will give this URL again."""
     url_map = adapter.map
     return (
         url.startswith("/")

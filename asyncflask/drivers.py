@@ -142,10 +142,13 @@ class ThreadDriver:
         """
         if self._asks or type(func) is not types.FunctionType or is_async(func):
             func = self.host.ensure_sync(func)
-        result = func(*args, **kwargs)
-        if type(result) not in _PLAIN and is_awaitable(result):
-            result = self.host.async_to_sync(wait_for)(result)
-        return result
+        return self.settled(func(*args, **kwargs))
+
+    def settled(self, result: t.Any) -> t.Any:
+        """Return what a plain function returned; what is to be awaited is, on a loop."""
+        if type(result) in _PLAIN or not is_awaitable(result):
+            return result
+        return self.host.async_to_sync(wait_for)(result)
 
     async def call_handling(
         self, error: BaseException, func: t.Callable[..., t.Any], /, *args: t.Any

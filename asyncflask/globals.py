@@ -30,6 +30,7 @@ request: Request = _current.request
 session: SessionMixin = _current.session
 #: The websocket being served.
 websocket: Websocket = _current.websocket
+_current.expect(websocket, (name for name in dir(Websocket) if not name.startswith("_")))
 
 
 class _ContextView:

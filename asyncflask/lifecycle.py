@@ -125,8 +125,9 @@ class Lifecycle(App):
         """
         self.logger.error(f"Exception in the background task {current_name()!r}", exc_info=error)
 
-    def _expect_to_be_served(self) -> None:
-        """Say so once if there are hooks that have not run, as under a WSGI server."""
+    def _note_first_request(self) -> None:
+        """End the setup; say so if there are hooks that have not run, as under a WSGI server."""
+        self._got_first_request = True
         hooks = self.before_serving_funcs or self.while_serving_gens or self._lifespan
         if not self._was_started and (hooks or self._background.lasting):
             self.logger.warning(

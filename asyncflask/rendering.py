@@ -6,6 +6,7 @@ An app without templates needs no Jinja. PERF: 20 ms of a start, and 2 MiB of a 
 from __future__ import annotations
 
 import os
+import sys
 import typing as t
 from importlib import import_module
 
@@ -68,6 +69,6 @@ class Rendering(App):
 
         :param context: updated in place.
         """
-        from .templating import update_template_context  # see `_TEMPLATING`
-
-        update_template_context(t.cast("t.Any", self), context)
+        # PERF: an import statement takes 1.5 us each time.
+        templating = sys.modules.get(_TEMPLATING) or import_module(_TEMPLATING)
+        templating.update_template_context(self, context)

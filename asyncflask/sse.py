@@ -22,6 +22,7 @@ from .encoders import encoded
 from .handover import AsyncBody
 from .keepalive import KeepAlive
 from .wrappers import Response
+from .wrappers.response import type_header
 
 #: Seconds of silence before a comment is sent. Proxies cut connections that are silent for 30 to
 #: 60 seconds; the HTML standard (section 9.2.7) recommends 15 or so.
@@ -206,7 +207,7 @@ class EventSourceResponse(Response):
             raise ValueError(f"ping is a number of seconds, or None for no pings, not {ping!r}.")
         body = encoded(events, encode, "EventSourceResponse", "events")
         if headers is None and status is None and self._begins_as_any():
-            self._begin_with(body, self.default_mimetype, *_HEADERS)
+            self._begin(body, [type_header(self.default_mimetype), *_HEADERS])
         else:  # PERF: 10 us more
             complete = Headers(headers)
             for name, value in _HEADERS:

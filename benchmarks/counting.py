@@ -25,8 +25,8 @@ from contextlib import contextmanager
 from types import CodeType, FrameType
 
 #: Calls that are counted, of which the least counts: the one in which no thread had to wait for
-#: another, and no slice of time ended.
-CALLS = 12
+#: another. With a thread at work that may be one in sixteen.
+CALLS = 64
 
 #: Seconds in which no thread does anything any more once it is idle.
 QUIET = 0.005

@@ -171,7 +171,8 @@ def cookies(size: int) -> list[Header]:
     return [(b"cookie", b"; ".join(b"c%d=v%d" % (number, number) for number in range(size)))]
 
 
-of_request("headers", 200, lambda: len(request.headers), many_headers)
+# More names than caches hold (256, since clients choose them): one that is made is twice one found.
+of_request("headers", 400, lambda: len(request.headers), many_headers)
 of_request("headers nobody reads", 200, lambda: "x", many_headers)
 of_request(
     "one header repeated", 200, lambda: len(request.headers), lambda size: [(b"x", b"y")] * size

@@ -17,10 +17,13 @@ import os
 import sys
 import tempfile
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import asyncflask
+from asyncflask.asgi import outgoing
 
 from . import instructions
 from .counting import Counter, Counts, per_call
@@ -36,6 +39,10 @@ TOLERANCE = 0.05
 
 #: How often what seems to have grown is counted, and everything that is to be written.
 LOOKS = 3
+
+#: Seconds that a thread keeps the interpreter to itself: longer than any has work for. It goes on
+#: until it waits, so that threads take turns at the same places each time.
+UNINTERRUPTED = 10.0
 
 #: What is judged. A count of very few is let off one more.
 JUDGED = ("bytecodes", "calls")
@@ -76,6 +83,18 @@ def version() -> str:
     return "{}.{}".format(*sys.version_info)
 
 
+@contextmanager
+def timeless() -> Iterator[None]:
+    """Keep time out of what is executed: no thread is interrupted, no piece of a stream is late."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(UNINTERRUPTED)
+    try:
+        with patch.object(outgoing, "monotonic", (0.0).conjugate):  # it is always 0, and no Python
+            yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 async def count(counter: Counter, path: HotPath) -> Counts:
     """Return what one call of a hot path executes, or one item of what it streams."""
     found = await per_call(counter, path.call)
@@ -91,7 +110,7 @@ async def measure(paths: Mapping[str, HotPath], folder: str = OURS, outside: boo
     :param outside: whether to count what others execute, too.
     """
     counter = Counter(folder, outside)
-    with counter.counting():
+    with timeless(), counter.counting():
         return {name: await count(counter, path) for name, path in paths.items()}
 
 

@@ -1,8 +1,8 @@
 """Every framework called in process, each by a worker of its own, in turns.
 
-All workers for an app are there at the same time, on one core, and one of them works: so a slow
-moment of the machine hits all of them. What is counted is the processor time of all threads of the
-worker.
+All workers for an app, or for apps of one family, are there at the same time, on one core, and one
+of them works: so a slow moment of the machine hits all of them. What is counted is the processor
+time of all threads of the worker.
 """
 
 from __future__ import annotations
@@ -137,14 +137,14 @@ def run(
     """
     works = selection.workloads(IN_PROCESS)
     found: Found = {}
-    for app in dict.fromkeys(each.app for each in works):
-        asked = [each for each in works if each.app == app]
+    for family in dict.fromkeys(each.family for each in works):
+        asked = [each for each in works if each.family == family]
         with ExitStack() as stack:
             cells: dict[Key, Cell] = {}
             for framework in selection.frameworks():
                 if mine := [each for each in asked if each.asks(framework.name)]:
-                    say(f"{IN_PROCESS}, {app}: {framework.title}")
+                    say(f"{IN_PROCESS}, {family}: {framework.title}")
                     child = stack.enter_context(working(framework, folders))
                     cells |= child.cells(mine, seconds, failures)
-            found |= measure(f"{IN_PROCESS}, {app}", cells, rounds, failures)
+            found |= measure(f"{IN_PROCESS}, {family}", cells, rounds, failures)
     return found

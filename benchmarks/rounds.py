@@ -1,4 +1,7 @@
-"""Rounds: each measures every cell once, so that a slow moment of the machine hits all of them."""
+"""Rounds: each measures every cell once, and what is compared one right after the other.
+
+So a slow moment of the machine hits both sides of a ratio.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +60,14 @@ def measure(
     rounds: int,
     failures: list[str] | None = None,
 ) -> dict[Key, list[T]]:
-    """Measure everything once a round.
+    """Measure everything once a round: all frameworks' figures of a workload, then the next's.
 
     :param what: named on the terminal, beside the number of the round.
     :param failures: told what cannot be measured, which is left out then.
     :raises Exception: if something cannot be measured, and there are no `failures`.
     """
-    found: dict[Key, list[T]] = {key: [] for key in cells}
+    works = dict.fromkeys(work for work, _ in cells)
+    found: dict[Key, list[T]] = {key: [] for work in works for key in cells if key[0] == work}
     for number in range(rounds if cells else 0):
         say(f"{what}: round {number + 1} of {rounds}, {len(found)} figures")
         for key in tuple(found):

@@ -47,6 +47,11 @@ class Workload(t.NamedTuple):
         """The request's method."""
         return "POST" if self.body else "GET"
 
+    @property
+    def family(self) -> str:
+        """The app's name without what it is given: apps of one family are measured together."""
+        return self.app.partition(":")[0]
+
     def asks(self, framework: str) -> bool:
         """Return whether it is for a framework."""
         return not self.only or framework in self.only
@@ -147,13 +152,14 @@ def content(kind: str) -> tuple[tuple[str, str], ...]:
 
 def spec(workload: Workload, framework: str) -> str:
     """Return what makes the app for a workload, as `benchmarks.entry` takes it."""
-    if workload.app == BLOG:
+    if workload.app == BLOG and framework != BARE:
         return "blog:create_app"
     return f"benchmarks.apps.{framework}:{workload.app}"
 
 
 OURS = ("asyncflask",)
-BLOGS = ("asyncflask", "flask")
+BARE = "bare"
+BLOGS = ("asyncflask", "flask", BARE)
 
 ALL = (
     Workload("str", "str", "/str", same(shared.TEXT)),

@@ -11,6 +11,7 @@ import select as poll
 import subprocess
 import sys
 import typing as t
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from benchmarks import (
 from benchmarks.calling import Absent, Answer, ASGICaller, CallError
 from benchmarks.frameworks import DEPLOYMENTS, FRAMEWORKS
 from benchmarks.over_servers import prepare
-from benchmarks.rounds import Bound, CellError, measure
+from benchmarks.rounds import Bound, CellError, Key, measure
 from benchmarks.selection import PARTS, SelectionError, select
 from benchmarks.server import ServerError, serving, uvicorn
 from benchmarks.workloads import ALL, BLOG, BY_NAME, Workload, spec
@@ -201,10 +202,11 @@ def test_a_server_is_asked_before_it_is_measured() -> None:
 
 @linux_only
 @pytest.mark.time_limit(60)
-def test_both_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> None:
+def test_all_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> None:
     """Flask is in our environment, too, as what the tests compare with."""
     pages = []
-    for name, server in (("asyncflask", "asyncflask"), ("flask", "flask-gthread")):
+    servers = (("asyncflask", "asyncflask"), ("flask", "flask-gthread"), ("bare", "bare"))
+    for name, server in servers:
         with blog.installed() as folders:
             environ = {
                 entry.VARIABLE: spec(BY_NAME["blog"], name),
@@ -213,20 +215,22 @@ def test_both_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> Non
             command = DEPLOYMENTS[server].command
             with serving(name, sys.executable, *command, environ=environ) as running:
                 pages.append(running.get("/"))
-    assert pages[0] == pages[1]
+    assert pages[0] == pages[1] == pages[2]
     assert BY_NAME["blog"].check(pages[0])
 
 
-def test_a_round_measures_each_cell_once() -> None:
-    log: list[str] = []
+def test_a_round_measures_each_cell_once_and_what_is_compared_together() -> None:
+    log: list[Key] = []
+    json: list[Key] = [("json", name) for name in (OURS[1], THEIRS[1])]
 
-    def note(name: str, value: float) -> float:
-        log.append(name)
-        return value
+    def cell(key: Key) -> float:
+        log.append(key)
+        return 4.0 if key == THEIRS else 1.0
 
-    cells = {OURS: lambda: note("ours", 1.0), THEIRS: lambda: note("theirs", 4.0)}
-    assert measure("test", cells, 2) == {OURS: [1.0, 1.0], THEIRS: [4.0, 4.0]}
-    assert log == ["ours", "theirs"] * 2
+    cells = {key: partial(cell, key) for key in (OURS, json[0], THEIRS, json[1])}
+    found = measure("test", cells, 2)
+    assert (found[OURS], found[THEIRS]) == ([1.0, 1.0], [4.0, 4.0])
+    assert log == [OURS, THEIRS, *json] * 2
 
 
 def test_what_cannot_be_measured_is_told_and_left_out() -> None:

@@ -144,11 +144,10 @@ def test_a_url_is_built_once(built: BuiltUrls, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(MapAdapter, "build", counted)
     url_map = Map([Rule("/<int:a>", endpoint="e")])
-    assert built.build(bound(url_map), "e", {"a": 1, "q": "x y"}) == "/1?q=x+y"
-    assert built.build(bound(url_map, prefix="/below"), "e", {"a": 1, "q": "x y"}) == (
-        "/below/1?q=x+y"
-    )
-    assert len(asked) == 1
+    for prefix, expected in (("/", "/1?q=x+y"), ("/below", "/below/1?q=x+y")) * 2:
+        adapter = bound(url_map, prefix=prefix)
+        assert built.build(adapter, "e", {"a": 1, "q": "x y"}) == expected
+    assert len(asked) == 2  # once for each prefix
 
 
 @pytest.mark.parametrize("value", [1, "1", True, 1.0])

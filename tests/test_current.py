@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import nullcontext
 
 import pytest
 from werkzeug.local import LocalProxy
 
-from asyncflask import Flask, current_app, g, request, session
-from asyncflask._current import _proxy, app_ctx
+from asyncflask import Flask, Websocket, current_app, g, request, session, websocket
+from asyncflask._current import NO_WEBSOCKET, _proxy, app_ctx
 
 
 class Thing:
@@ -109,6 +110,65 @@ def test_a_proxy_of_nothing_does_what_werkzeugs_does(name: str) -> None:
         assert seen[0].__name__ == wanted[0].__name__
     else:
         assert seen == wanted
+
+
+class Socket(Websocket):
+    """Has what no websocket has, and something else in the place of what each has."""
+
+    room = "a room"
+    close_reason = property(lambda self: self.room)
+    failing = property(lambda self: self.nothing)
+    subprotocol = property(lambda self: self.nothing)
+
+
+OF_SOCKETS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "expected": lambda it: (it.state, it.close_code, it.headers, it.url, it.requested_subprotocols),
+    "methods": lambda it: (it.send, it.receive, it.close, it.send_json),
+    "of the class's own": lambda it: (it.room, it.close_reason),
+    "failing": lambda it: it.failing,
+    "expected and failing": lambda it: it.subprotocol,
+    "missing": lambda it: it.nothing,
+    "missing with a default": lambda it: getattr(it, "nothing", 5),
+    "write": lambda it: (write(it, "close_code"), write(it, "nothing")),
+    "write a method": lambda it: write(it, "send"),
+    "private": lambda it: (it._max_size, it._in_a_row, hasattr(it, "_nothing")),
+    "delete": lambda it: it.__delattr__("state") or getattr(it, "state", "nothing"),
+    "class": lambda it: (it.__class__, isinstance(it, Socket), isinstance(it, LocalProxy)),
+    "dict": lambda it: sorted(it.__dict__),
+    "dir": dir,
+    "doc": lambda it: it.__doc__,
+    "itself": lambda it: it._get_current_object(),
+    "iterator": aiter,
+}
+
+
+@pytest.mark.parametrize("name", OF_SOCKETS)
+def test_the_websocket_s_proxy_does_what_werkzeugs_does(name: str) -> None:
+    app = Flask("sockets")
+    with app.test_request_context("/path") as ctx:
+        made = ctx.websocket = Socket(app, ctx.request, *[t.cast("t.Any", None)] * 3)
+        kept = dict(vars(made))
+        seen = outcome(OF_SOCKETS[name], websocket)
+        changed = dict(vars(made))
+        vars(made).clear()
+        vars(made).update(kept)
+        assert seen == outcome(OF_SOCKETS[name], LocalProxy(lambda: made))
+        assert changed == vars(made)
+
+
+@pytest.mark.parametrize("name", OF_SOCKETS)
+def test_outside_of_all_websockets_too(name: str) -> None:
+    def find() -> t.NoReturn:
+        raise RuntimeError(NO_WEBSOCKET)
+
+    operation = OF_SOCKETS[name]
+    for outside in nullcontext(), Flask("sockets").test_request_context():
+        with outside:
+            seen, wanted = outcome(operation, websocket), outcome(operation, LocalProxy(find))
+        if name == "class":  # each says what itself is
+            assert seen[0].__name__ == wanted[0].__name__
+        else:
+            assert seen == wanted
 
 
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from asyncflask import Flask
+from asyncflask.asgi import outgoing
 from asyncflask.matcher import Matcher
 from benchmarks import counting, guard
 from benchmarks.counting import Counter, Counts
@@ -146,6 +147,17 @@ async def test_a_step_done_twice_is_caught(monkeypatch: pytest.MonkeyPatch) -> N
     grown = guard.compare({"path": once._asdict()}, {"path": twice})
     assert [each.what for each in grown] == ["bytecodes", "calls"]
     assert all(each.grew for each in grown)
+
+
+async def test_time_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "CALLS", 3)
+    path = {"path": hot_paths(tmp_path)["streamed chunk"]}
+    quick, interval = await guard.measure(path), sys.getswitchinterval()
+    late = itertools.count().__next__  # each piece is
+    monkeypatch.setattr(outgoing, "monotonic", late)
+    assert await guard.measure(path) == quick
+    assert sys.getswitchinterval() == interval
+    assert late() == 0
 
 
 def kept(bytecodes: float, calls: float = 10) -> dict[str, dict[str, float]]:

@@ -352,3 +352,28 @@ def outcome(loads: t.Callable[[bytes], t.Any], sent: bytes) -> t.Any:
         return repr(loads(sent))
     except ValueError as error:
         return type(error), str(error)
+
+
+class Text(str):
+    """A kind of text."""
+
+
+class Bytes(bytes):
+    """A kind of bytes."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " [1] ",
+        Text("[1]"),
+        b"[1]",
+        Bytes(b"[1]"),
+        bytearray(b"[1]"),
+        b"\xef\xbb\xbf[1]",  # with a mark for the order of bytes
+        *("[1]".encode(encoding) for encoding in ("utf-16", "utf-16-le", "utf-32", "utf-32-be")),
+    ],
+    ids=repr,
+)
+def test_json_is_read_from_whatever_holds_text(app: Flask, text: t.Any) -> None:
+    assert DefaultJSONProvider(app).loads(text) == [1] == stdlib_json.loads(text)

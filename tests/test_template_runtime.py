@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
 import typing as t
 from collections import ChainMap
+from contextlib import closing
 
 import jinja2
 import pytest
@@ -32,8 +34,49 @@ class Row(dict[str, int]):
     own = 1
 
 
-@pytest.mark.parametrize("thing", [{}, {"a": 1, "items": 2, "own": 3}, Row(a=1, own=3), [], None])
-@pytest.mark.parametrize("name", ["a", "items", "own", "__class__", "missing"])
+class Fails:
+    """Has an attribute that fails, and an item of the same name."""
+
+    @property
+    def a(self) -> int:
+        raise AttributeError("none")
+
+    def __getitem__(self, name: str) -> str:
+        if name == "own":
+            raise AttributeError(name)
+        return f"item {name}"
+
+
+class Answers:
+    """Answers for names of its own choice."""
+
+    def __getattr__(self, name: str) -> str:
+        if name == "missing":
+            raise AttributeError(name)
+        return f"attribute {name}"
+
+
+class Named(t.NamedTuple):
+    """A tuple with a name for its one item."""
+
+    a: int
+
+
+def a_database_s_row() -> sqlite3.Row:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        row: sqlite3.Row = connection.execute("SELECT 1 AS a, 2 AS keys, 3 AS own").fetchone()
+        return row
+
+
+THINGS: list[object] = [
+    *({}, {"a": 1, "items": 2, "own": 3}, Row(a=1, own=3), [], None),
+    *(Fails(), Answers(), Named(1), a_database_s_row(), jinja2.Undefined()),
+]
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
+@pytest.mark.parametrize("name", ["a", "items", "keys", "own", "__class__", "missing"])
 @pytest.mark.parametrize("kind", [jinja2.Undefined, StrictUndefined])
 def test_attributes_and_items_are_found_as_jinja_does(
     thing: object, name: str, kind: type[jinja2.Undefined]
@@ -41,9 +84,17 @@ def test_attributes_and_items_are_found_as_jinja_does(
     source = f"{{% if thing.{name} is defined %}}{{{{ thing.{name} }}}}{{% else %}}no{{% endif %}}"
     app = Flask(__name__)
     app.jinja_options = {"undefined": kind}
-    ours = app.jinja_env.from_string(source).render(thing=thing)
-    theirs = jinja2.Environment(undefined=kind, autoescape=True).from_string(source)
-    assert ours.partition(" at 0x")[0] == theirs.render(thing=thing).partition(" at 0x")[0]
+    theirs = jinja2.Environment(undefined=kind, autoescape=True)
+    shown = [shown_or_raised(each, source, thing) for each in (app.jinja_env, theirs)]
+    assert shown[0] == shown[1]
+
+
+def shown_or_raised(environment: jinja2.Environment, source: str, thing: object) -> str:
+    try:
+        shown = environment.from_string(source).render(thing=thing)
+    except Exception as error:
+        shown = repr(error)
+    return shown.partition(" at 0x")[0]
 
 
 class Heading:

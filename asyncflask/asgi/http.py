@@ -28,7 +28,6 @@ from ..wrappers.trailers import announce, trailers_message
 from ..wrappers.wire import (
     CLOSE,
     RawHeaders,
-    Whole,
     as_whole,
     has_more,
     is_bodiless,
@@ -140,13 +139,13 @@ class Exchange:
         result = drive(step(self.ctx, ThreadDriver(self.app), *args))
         if step is pipeline.complete and type(result) is not Plain:
             if is_whole(result):
-                return as_whole(result, self.request, self._is_bodiless(result))
+                return as_whole(result, self.request, self.scope["method"] == "HEAD")
             file = as_file(self.app, result)
             if file is not None:
                 file.prepare(not self._is_bodiless(result), self.request.offers(BY_PATH))
                 message = None if has_more(result) else file.as_message()
                 if message is not None:  # PERF: 25 us of the loop's less for a range of a file
-                    return Whole(wire_start(result, self.request), message)
+                    return wire_start(result, self.request), message
             if _needs_more(result):
                 self.open_lane().hold()
         return result
@@ -199,11 +198,11 @@ class Exchange:
         if type(response) is Plain:
             await self.send_whole(200, [response.content_type], response.body, response.more)
             return
-        if type(response) is Whole:
+        if type(response) is tuple:  # the messages that a thread has made
             await self.send(*response)
             return
         if is_whole(response):
-            await self.send(*as_whole(response, self.request, self._is_bodiless(response)))
+            await self.send(*as_whole(response, self.request, self.scope["method"] == "HEAD"))
             return
         holds = pipeline.holds_context(response)
         error = self.ctx.error

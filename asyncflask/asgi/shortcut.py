@@ -16,8 +16,8 @@ from contextvars import copy_context
 from functools import partial
 
 from .. import _current
-from ..dispatch.plan import NOT_OURS, Hooks, Way
-from ..drivers import LoopDriver, is_async, stays_on_loop
+from ..dispatch.plan import NOT_OURS, Hooks
+from ..drivers import is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
 from . import shortlane, shortstream
@@ -73,7 +73,7 @@ def begin(
     ):
         return None
     path = scope["path"]
-    found = matcher.static.get((path, method)) or matcher.find(path, method)
+    found = matcher.static.get((path, method)) or matcher.search(path, method)
     if found is None or app.config["TRUSTED_HOSTS"] is not None:
         return None
     rule = found[0]
@@ -84,7 +84,9 @@ def begin(
     if serve is None:
         return None
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
-    ctx.app, ctx.is_touched, ctx.found = app, False, found
+    # PERF: those that are looked at, also where they are as in the class: 0.15 us (Python 3.11)
+    ctx.app, ctx.found, ctx.hooks, ctx.declared = app, found, None, 0
+    ctx.is_touched = ctx.sends_session = False
     ctx.connection = scope, receive, send, copy_context()
     if others and not _note(ctx, others, host):
         return None
@@ -120,10 +122,12 @@ def _note(
 def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
     app, hooks = ctx.app, rule.hooks
-    if hooks is None or hooks.say is not app._say or hooks.view is not view or not hooks.hold():
+    if hooks is None or hooks.view is not view or not hooks.hold(app._say):
         hooks = rule.hooks = Hooks(app, blueprints_of(rule.endpoint), view)
+        if not hooks.hold(app._say):  # somebody listens
+            return False
     ctx.hooks = hooks
-    return hooks.way is not Way.BOTH and not hooks.say[-1]
+    return hooks.in_one_place  # type: ignore[no-any-return]
 
 
 def _serve_for(rule: t.Any, view: View | None) -> t.Any:
@@ -151,7 +155,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
             if rest is not None:
                 await rest
         if hooks is not None:
-            outcome = await handled(ctx, LoopDriver(app), hooks)
+            outcome = await handled(ctx, hooks)
         else:
             args = ctx.found[1]
             value = await (view(**args) if args else view())
@@ -160,7 +164,7 @@ async def _on_loop(ctx: MatchedContext, view: View) -> None:
                 if any(app._say)
                 else answer_of(ctx, value)
                 or shortstream.streamed(ctx, value)
-                or await finalized(ctx, LoopDriver(app), None, value)
+                or await finalized(ctx, value, None)
             )
     except BaseException as error:
         outcome = Raised(error)

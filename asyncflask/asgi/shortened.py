@@ -7,11 +7,11 @@ from functools import partial
 
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Hooks
-from ..dispatch.returns import as_plain, make_response, plain_parts
-from ..drivers import Driver, LoopDriver
+from ..dispatch.returns import as_plain, may_block, plain_parts, to_response
+from ..drivers import LoopDriver, ThreadDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
-from ..wrappers.wire import as_whole, is_bodiless, is_whole
+from ..wrappers.wire import as_whole, is_whole
 from .http import Exchange, Message
 from .served import MatchedContext
 
@@ -55,53 +55,74 @@ def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     )
 
 
-async def handled(ctx: MatchedContext, driver: Driver, hooks: Hooks) -> Answer | Known:
+async def handled(ctx: MatchedContext, hooks: Hooks) -> Answer | Known:
     """Call a request's callbacks and its view, which all run here, and finalize the response.
 
-    As the pipeline does it where nothing fails. PERF: 12 us for two callbacks before and two after
+    As the pipeline does it where nothing fails. PERF: 5 us for two callbacks before and two after
     a view, where the pipeline, which looks for each, takes 60.
     """
+    thread = hooks.thread
     for before in hooks.before:
-        value = await before()
+        value = before()
+        if thread is None:
+            value = await value
+        elif value is not None:
+            value = thread.settled(value)
         if value is not None:
             break
     else:
         if ctx.is_touched:  # they may have changed what was matched
-            value = await pipeline.dispatch(ctx, driver)
+            value = await pipeline.dispatch(ctx, thread or LoopDriver(ctx.app))
         else:
             args = ctx.found[1]
-            value = await (hooks.handle(**args) if args else hooks.handle())
-    if hooks.hold():
-        return await finalized(ctx, driver, hooks, value)
-    return partial(same, value)
+            value = hooks.view(**args) if args else hooks.view()
+            value = await value if thread is None else thread.settled(value)
+    if not hooks.hold(ctx.app._say):
+        return partial(same, value)
+    answer = None if hooks.after else answer_of(ctx, value)
+    if answer is None:
+        return await finalized(ctx, value, thread, hooks)
+    if hooks.teardown:
+        ctx.is_finalized = ctx.is_over = True
+        await teardown.call_all(hooks.teardown, thread)
+    return answer
 
 
 async def finalized(
-    ctx: MatchedContext, driver: Driver, hooks: Hooks | None, value: t.Any
+    ctx: MatchedContext, value: t.Any, thread: ThreadDriver | None, hooks: Hooks | None = None
 ) -> Answer | Known:
     """Make a response of a view's value, and end the request.
 
+    :param thread: calls handlers, if this is not run on the loop.
+    :param hooks: the callbacks that have a say in it.
     :return: the messages of its response, or what the pipeline is to go on with.
     """
     if ctx.answered is not None or ctx.after_functions is not None:
         return partial(same, value)
-    ctx.is_finalized = True
-    response = await make_response(ctx, driver, value)
+    app, ctx.is_finalized = ctx.app, True
+    if may_block(value):
+        response = await (thread or LoopDriver(app)).call(to_response, app, value)
+    else:
+        response = to_response(app, value)
     if hooks is not None:
         for after in hooks.after:
-            response = await after(response)
+            made = after(response)
+            if thread is None:
+                response = await made
+            elif made is not response:  # PERF: most return what they got: 0.2 us each
+                response = thread.settled(made)
     if ctx.is_touched or ctx.sends_session:
-        await pipeline.save_session(ctx, driver, response)
+        await pipeline.save_session(ctx, thread or LoopDriver(app), response)
     try:
-        if ctx.is_open or not is_whole(response):
+        if (ctx.is_touched and ctx.is_open) or not is_whole(response):
             return partial(same, response)
-        start, body = as_whole(response, ctx, is_bodiless(response.status_code))
+        messages = as_whole(response, ctx)
     except Exception:  # it cannot be sent, which the exchange finds, too, after the teardown
         return partial(same, response)
     if hooks is not None and hooks.teardown:
         ctx.is_over = True
-        await teardown.undisturbed(driver, [(each, None) for each in hooks.teardown])
-    return start, body
+        await teardown.call_all(hooks.teardown, thread)
+    return messages
 
 
 class LongExchange(Exchange):

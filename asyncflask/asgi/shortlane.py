@@ -46,7 +46,7 @@ class ViewHop(Hop):
         outcome: Answer | Known
         try:
             if hooks is not None:
-                outcome = drive(handled(ctx, ThreadDriver(app), hooks))
+                outcome = drive(handled(ctx, hooks))
             else:
                 args = ctx.found[1]
                 value = self.view(**args) if args else self.view()
@@ -55,8 +55,7 @@ class ViewHop(Hop):
                 outcome = (
                     partial(same, value)
                     if any(app._say)
-                    else answer_of(ctx, value)
-                    or drive(finalized(ctx, ThreadDriver(app), None, value))
+                    else answer_of(ctx, value) or drive(finalized(ctx, value, ThreadDriver(app)))
                 )
         except BaseException as error:
             if ctx.is_over:

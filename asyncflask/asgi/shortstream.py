@@ -55,7 +55,7 @@ def streamed(ctx: MatchedContext, value: t.Any) -> Streamed | None:
     if response is None:
         return Streamed([t.cast("t.Any", plain_parts(app, ""))[0]], chunks)
     try:
-        headers = complete_headers(response)
+        headers = complete_headers(response, 200)
     except ValueError:  # the exchange meets it again, and knows what to do
         return None
     return None if headers is None else Streamed(headers, chunks, response)

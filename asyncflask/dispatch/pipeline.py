@@ -52,6 +52,19 @@ def needs_begin(ctx: AppContext) -> bool:
     return bool(appcontext_pushed.receivers) or not ctx.app._session_is_lazy
 
 
+def begins_with_view(ctx: AppContext) -> bool:
+    """Whether nothing comes before the view of what was matched."""
+    app, kind = ctx.app, ctx.kind
+    return not (
+        needs_begin(ctx)
+        or kind.started.receivers
+        or getattr(app, kind.before)
+        or app.url_value_preprocessors
+        or ctx.request.routing_exception is not None
+        or is_guarded(ctx)
+    )
+
+
 async def respond(ctx: AppContext, driver: Driver, dispatched: Dispatched | None = None) -> t.Any:
     """Handle the request; what nothing handles becomes a 500, or is raised if it propagates.
 
@@ -80,8 +93,7 @@ async def full_dispatch(
     """Preprocess, dispatch and finalize, with errors given to their handlers."""
     app = ctx.app
     if not app._got_first_request:
-        app._got_first_request = True
-        app._expect_to_be_served()
+        app._note_first_request()
     try:
         if dispatched is not None:
             value = dispatched()

@@ -18,6 +18,7 @@ from ..drivers import Driver, is_async
 from ..sessions import added_headers
 from ..signals import request_finished
 from ..wrappers import Response
+from ..wrappers.response import text_response
 from ..wrappers.wire import wire_header
 
 _TUPLE = (
@@ -28,6 +29,13 @@ _KINDS = (
     "The return type must be a string, dict, list, tuple with headers or status, Response"
     " instance, or WSGI callable (also: bytes, a generator or async generator, or an ASGI callable)"
 )
+
+
+#: What views mostly return. PERF: one look, where the others take five.
+_QUICK = frozenset({str, bytes, dict, list, Response})
+
+#: What can be called, but is not called to make a response.
+_NO_APPLICATIONS = (ResponseBase, HTTPException, type)
 
 
 class Plain(t.NamedTuple):
@@ -112,25 +120,32 @@ def _type(mimetype: str) -> tuple[bytes, bytes]:
 
 
 async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:
-    """Make a response of a view's return value.
-
-    A WSGI application among them may block, so the driver calls it; the rest is made here.
-    PERF: for text that need not be looked at twice, 0.6 us less.
-    """
-    if type(value) is str:
-        return ctx.app.response_class(value, status=None, headers=None)
-    body = value[0] if isinstance(value, tuple) and value else value
-    own = (ResponseBase, HTTPException, type)
-    if callable(body) and not isinstance(body, own) and not is_asgi(body):
+    """Make a response of a view's return value."""
+    if may_block(value):
         return await driver.call(to_response, ctx.app, value)
     return to_response(ctx.app, value)
+
+
+def may_block(value: t.Any) -> bool:
+    """Whether to make a response of a value may block: a WSGI application is called for that."""
+    if type(value) in _QUICK:
+        return False
+    body = value[0] if isinstance(value, tuple) and value else value
+    return callable(body) and not isinstance(body, _NO_APPLICATIONS) and not is_asgi(body)
 
 
 def to_response(app: t.Any, value: t.Any) -> t.Any:
     """Make a response of a value: see `Flask.make_response`.
 
+    PERF: for text and JSON data, which need not be looked at twice, 0.6 us less.
+
     :raises TypeError: if it is of no kind that can be sent.
     """
+    kind = type(value)
+    if kind is str:
+        return text_response(app.response_class, value)
+    if kind is dict or kind is list:
+        return app.json.response(value)
     body, status, headers = _unpacked(value)
     response_class = app.response_class
     if body is None:
@@ -228,11 +243,7 @@ def is_asgi(value: t.Any) -> bool:
     """Whether a value is an ASGI application: a Starlette response, or an async callable."""
     if _is_starlettes(value):
         return True
-    return (
-        callable(value)
-        and not isinstance(value, (type, ResponseBase, HTTPException))
-        and is_async(value)
-    )
+    return callable(value) and not isinstance(value, _NO_APPLICATIONS) and is_async(value)
 
 
 def _is_starlettes(value: t.Any) -> bool:

@@ -6,7 +6,7 @@ import typing as t
 from functools import partial
 
 from ..ctx import AppContext
-from ..drivers import Driver
+from ..drivers import Driver, ThreadDriver
 from ..signals import appcontext_popped, appcontext_tearing_down
 from .steps import notify, step
 
@@ -51,22 +51,17 @@ def has_end(ctx: AppContext) -> bool:
 
 
 async def finish(ctx: AppContext, driver: Driver, error: BaseException | None) -> None:
-    """`end` for a handled request: an error that the app wants ignored is not passed on."""
+    """`end` for a handled request: an error that the app wants ignored is not passed on.
+
+    Nothing interrupts what runs in a thread meanwhile.
+    """
     if not has_end(ctx):
         return
     if error is not None and ctx.app.should_ignore_error(error):
         error = None
-    await undisturbed(driver, _parts(ctx, driver, error))
-
-
-async def undisturbed(driver: Driver, parts: t.Iterable[tuple[t.Any, ...]]) -> None:
-    """Await all parts of an end, while nothing interrupts those that run in a thread.
-
-    :raises BaseException: what one of them raised; several come in a group.
-    """
     before = driver.shield(True)
     try:
-        await _all(parts)
+        await _all(_parts(ctx, driver, error))
     finally:
         driver.shield(before)
 
@@ -97,6 +92,33 @@ def _parts_of_appcontext(ctx: AppContext, driver: Driver, error: BaseException |
         yield driver.call, func, error
     if appcontext_tearing_down.receivers:
         yield partial(notify, exc=error), appcontext_tearing_down, ctx, driver
+
+
+async def call_all(
+    functions: t.Iterable[t.Callable[..., t.Any]], thread: ThreadDriver | None
+) -> None:
+    """Call the teardown functions of a request that went well, as the last of all that it does.
+
+    Nothing interrupts those that run in a thread. On a loop, no thread is at work for it any more.
+
+    :param functions: plain ones, to be called in this thread; or coroutine functions.
+    :param thread: the driver of the plain ones; None for coroutine functions.
+    :raises BaseException: what one of them raised; several come in a group.
+    """
+    if thread is not None:
+        thread.shield(True)
+    failed: list[BaseException] = []
+    for func in functions:
+        try:
+            ended = func(None)
+            if thread is None:
+                await ended
+            elif ended is not None:
+                thread.settled(ended)
+        except BaseException as error:
+            failed.append(error)
+    if failed:
+        raise_collected(failed)
 
 
 async def _all(parts: t.Iterable[tuple[t.Any, ...]]) -> None:

@@ -43,18 +43,16 @@ def create_adapter(app: t.Any, request: Request | None) -> MapAdapter | None:
         subdomain = None
     elif app.subdomain_matching:
         subdomain = _subdomain(host, server_name)
-    return t.cast(
-        "MapAdapter",
-        url_map.bind(
-            server_name,
-            script_name=request.root_path,
-            subdomain=subdomain,
-            url_scheme=request.scheme,
-            default_method=request.method,
-            path_info=request.path_info,
-            query_args=request.query_string.decode(errors="replace"),
-        ),
+    bound: MapAdapter = url_map.bind(
+        server_name,
+        script_name=request.root_path,
+        subdomain=subdomain,
+        url_scheme=request.scheme,
+        default_method=request.method,
+        path_info=request.path_info,
+        query_args=request.query_string.decode(errors="replace"),
     )
+    return bound
 
 
 def _subdomain(host: str, server_name: str) -> str:
@@ -85,16 +83,22 @@ def url_for(
     external: bool | None,
 ) -> str:
     """Build a URL; see `Flask.url_for`."""
-    adapter, endpoint, in_request = _adapter_for(app, endpoint)
+    ctx = _current.context.get(None)  # PERF: mostly it is this one
+    if ctx is None or ctx._request is None:
+        ctx = _current.request_context()
+    if ctx is None:
+        adapter = _outside(app)
+    else:
+        if endpoint[:1] == ".":
+            blueprint = ctx._request.blueprint
+            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
+        adapter = ctx.url_adapter
+        if adapter is None:
+            raise ctx.request.routing_exception or NoHost()
     if external is None:
-        external = scheme is not None if in_request else True
-    if scheme is not None and not external:
-        raise ValueError(
-            "When specifying '_scheme', '_external' must be True: a URL without a host has no"
-            " scheme, and the link would be as insecure as the page that it stands in."
-        )
-    if in_request and external and not adapter.server_name:
-        raise NoHost
+        external = ctx is None or scheme is not None
+    if external or scheme is not None:
+        _require_host(external, None if ctx is None else adapter)
     app.inject_url_defaults(endpoint, values)
     try:
         if external or method is not None:
@@ -115,20 +119,28 @@ def url_for(
 _ANCHOR_SAFE = "%!#$&'()*+,/:;=?@"
 
 
-def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
-    """Find the adapter to build with, and the endpoint's full name.
+def _require_host(external: bool, adapter: MapAdapter | None) -> None:
+    """Check that a URL which is to have a host or a scheme can have them.
 
-    :raises RuntimeError: outside a request, if `SERVER_NAME` is not set.
+    :param external: whether it is to have a host.
+    :param adapter: the request's.
+    :raises ValueError: if it is to have a scheme, but no host.
+    :raises NoHost: if the request has none.
     """
-    ctx = _current.request_context()
-    if ctx is not None:
-        if endpoint[:1] == ".":
-            blueprint = ctx._request.blueprint
-            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
-        adapter = ctx.url_adapter
-        if adapter is None:
-            raise ctx.request.routing_exception or NoHost()
-        return adapter, endpoint, True
+    if not external:
+        raise ValueError(
+            "When specifying '_scheme', '_external' must be True: a URL without a host has no"
+            " scheme, and the link would be as insecure as the page that it stands in."
+        )
+    if adapter is not None and not adapter.server_name:
+        raise NoHost
+
+
+def _outside(app: t.Any) -> MapAdapter:
+    """Return the adapter to build with outside a request.
+
+    :raises RuntimeError: if `SERVER_NAME` is not set.
+    """
     around = _current.app_context()
     adapter = app.create_url_adapter(None) if around is None else around.url_adapter
     if adapter is None:
@@ -137,4 +149,4 @@ def _adapter_for(app: t.Any, endpoint: str) -> tuple[MapAdapter, str, bool]:
             " nothing says which host they are for. Also configure 'APPLICATION_ROOT' and"
             " 'PREFERRED_URL_SCHEME' as needed."
         )
-    return adapter, endpoint, False
+    return t.cast("MapAdapter", adapter)

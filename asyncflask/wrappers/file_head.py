@@ -17,7 +17,6 @@ from collections.abc import Hashable
 from functools import lru_cache
 
 import werkzeug.utils
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import http_date
 from werkzeug.wsgi import wrap_file
@@ -117,11 +116,7 @@ def _learned(key: Hashable, path: str, stat: os.stat_result, options: dict[str, 
 def _response(request: Request, file: t.IO[bytes], head: Head) -> Response:
     """Return what werkzeug would, with these headers. PERF: it sets each: 60 us more."""
     made = Response.__new__(Response)
-    made.headers = Headers()
-    made.headers._list += head
-    made._status, made._status_code = "200 OK", 200
-    made.direct_passthrough, made._on_close = True, []
-    made.response = wrap_file(_environ(request), file)
+    made._begin(wrap_file(_environ(request), file), [*head], direct_passthrough=True)
     return made
 
 

@@ -15,6 +15,7 @@ from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Rule
 from werkzeug.sansio.http import parse_cookie
+from werkzeug.sansio.utils import get_host
 from werkzeug.wsgi import get_path_info
 
 from .. import _current, json, workers
@@ -44,6 +45,12 @@ def blueprints_of(endpoint: str | None) -> tuple[str, ...]:
     parts = endpoint.split(".")[:-1]
     return tuple(".".join(parts[:end]) for end in range(len(parts), 0, -1))
 
+
+#: How long a host may be that is remembered: a name of 253 characters (RFC 1035), and a port.
+_LONGEST_HOST = 259
+
+#: `get_host` for hosts seen before; bounded, since clients choose them.
+_found_host = lru_cache(maxsize=256)(get_host)
 
 #: The content types of JSON, without parameters: there is one.
 _JSON = [b"application/json"]
@@ -173,6 +180,23 @@ class Request(WithForm):
         # PERF: 5 us where nothing else asks for the headers, which are not made for this alone.
         sent = b"; ".join(self.notable.get(b"cookie", ())).decode("latin-1")
         return t.cast("ImmutableMultiDict[str, str]", parse_cookie(sent, self.dict_storage_class))
+
+    @cached_property
+    def host(self) -> str:
+        """The host that the request is for, with its port unless that is the scheme's own.
+
+        It is empty where none was sent, or one that can be no host.
+
+        :raises SecurityError: (400) if it is none of `trusted_hosts`.
+        """
+        sent = () if self.scope is None else self.notable.get(b"host", ())
+        if len(sent) != 1 or "headers" in self.__dict__:
+            return super().host
+        # PERF: 2 us, not 10, where nothing else asks for the headers.
+        host = sent[0].decode("latin-1")
+        if self.trusted_hosts or len(host) > _LONGEST_HOST:
+            return get_host(self.scheme, host, self.server, self.trusted_hosts)
+        return _found_host(self.scheme, host)
 
     @cached_property
     def environ(self) -> WSGIEnvironment:  # type: ignore[override]

@@ -95,7 +95,8 @@ def add_bodies(app: Flask) -> None:
 
     @app.post("/form")
     async def form() -> str:
-        return ",".join(request.form[name] for name in shared.FIELDS)
+        fields = request.form
+        return ",".join(fields[name] for name in shared.FIELDS)
 
     @app.post("/big-json")
     async def big() -> t.Any:

@@ -1,13 +1,20 @@
 """No framework: an ASGI callable that does the work and nothing else. The limit.
 
 JSON is orjson's, as that of all who can choose. It has neither sessions nor uploads: both would be
-a framework's worth of code.
+a framework's worth of code. Of the example blog it has the index page as a visitor gets it who is
+not logged in: the blog's own queries, templates and filters, with settings, URLs and headers that
+are written down rather than found out.
 """
 
 from __future__ import annotations
 
+import runpy
+import sqlite3
 import typing as t
-from urllib.parse import parse_qsl
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qs, parse_qsl
 
 import jinja2
 import orjson
@@ -20,9 +27,11 @@ TEXT, HTML = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
 JSON, BINARY, EVENTS = b"application/json", b"application/octet-stream", b"text/event-stream"
 
 
-async def answer(send: t.Any, body: bytes, kind: bytes = TEXT, status: int = 200) -> None:
+async def answer(
+    send: t.Any, body: bytes, kind: bytes = TEXT, status: int = 200, more: t.Any = ()
+) -> None:
     """Send a response whose length is known."""
-    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -160,5 +169,71 @@ def routes(count: int) -> App:
             _, first, id, _ = scope["path"].split("/")
             known = first in found
             await answer(send, str(int(id)).encode(), status=200 if known else 404)
+
+    return app
+
+
+#: Where the pages are to which the blog's index page has links.
+LINKS = {"posts.index": "/", ".index": "/", "auth.login": "/login", "auth.register": "/register"}
+
+#: As many posts as the blog has on a page.
+PAGE = 10
+
+
+def link(endpoint: str, **values: t.Any) -> str:
+    """Return the URL of a page of the blog."""
+    if endpoint == ".show":
+        return f"/posts/{values['post_id']}"
+    if endpoint == "static":
+        return f"/static/{values['filename']}"
+    return f"{LINKS[endpoint]}?page={values['page']}" if values else LINKS[endpoint]
+
+
+def page(file: str, query: str, number: int) -> dict[str, t.Any]:
+    """Return a page of the blog's list, by a connection of its own, as each request has one.
+
+    :param file: the database.
+    :param query: the blog's own, for posts with their authors.
+    """
+    with closing(sqlite3.connect(file)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        (total,) = connection.execute("SELECT count(*) FROM post").fetchone()
+        rows = connection.execute(
+            f"{query} ORDER BY written_at DESC, post.id DESC LIMIT ? OFFSET ?",
+            (PAGE, (number - 1) * PAGE),
+        )
+        return {"number": number, "last": -(-total // PAGE), "posts": rows.fetchall()}
+
+
+def blog() -> App:
+    """Return the index page of the example blog, whose package is where modules are found."""
+    import blog as example
+    from blog import posts, text
+
+    folder = Path(example.__file__).parent
+    file = runpy.run_path(str(folder.parent / "instance/config.py"))["DATABASE"]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {"excerpt": text.excerpt, "day": text.day}
+    nobody = SimpleNamespace(author=None)
+    environment.globals |= {"url_for": link, "g": nobody, "get_flashed_messages": list}
+    template = environment.get_template("posts/index.html")
+    more = [(n.lower().encode(), v.encode()) for n, v in example.SECURITY_HEADERS.items()]
+    more.append((b"vary", b"Cookie"))
+
+    async def app(scope: t.Any, receive: t.Any, send: t.Any) -> None:
+        if scope["type"] != "http":
+            return
+        if any(name == b"cookie" for name, _ in scope["headers"]):
+            return await answer(send, b"", status=501)  # sessions are a framework's
+        number = int(parse_qs(scope["query_string"].decode()).get("page", ["1"])[0])
+        found = page(file, posts.SELECT, number)
+        await answer(send, template.render(page=found).encode(), HTML, more=more)
 
     return app

@@ -60,7 +60,8 @@ def main() -> flask.Flask:
 
     @app.post("/form")
     def form() -> str:
-        return ",".join(flask.request.form[name] for name in shared.FIELDS)
+        fields = flask.request.form
+        return ",".join(fields[name] for name in shared.FIELDS)
 
     @app.post("/big-json")
     def big() -> t.Any:

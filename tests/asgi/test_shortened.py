@@ -11,6 +11,8 @@ import weakref
 import anyio
 import anyio.lowlevel
 import pytest
+import werkzeug
+from werkzeug.datastructures import Headers
 
 from asyncflask import (
     Blueprint,
@@ -73,6 +75,12 @@ class Site:
         self.app.teardown_appcontext(self.noted("end 1"))
         self.app.teardown_appcontext(self.noted("end 2"))
 
+    def ending(self) -> None:
+        """Register callbacks that are not to see the response."""
+        self.outer.before_request(self.noted("outer before"))
+        self.inner.teardown_request(self.noted("inner teardown"))
+        self.app.teardown_appcontext(self.noted("end"))
+
     def serve(self) -> Flask:
         view = self.noted("view", lambda *_: self.value())
         self.inner.add_url_rule("/<int:number>", "view", view, methods=["GET", "POST"])
@@ -105,6 +113,15 @@ VALUES: dict[str, t.Callable[[], t.Any]] = {
     "wrong_header": lambda: ("x", {"X-Bad": "a\r\nb"}),
     "response": lambda: Response("own", mimetype="text/x-own"),
     "json": lambda: jsonify(a=1),
+    "array": lambda: [1, "ü"],
+    "long": lambda: "x" * 70_000,
+    "pieces": lambda: Response(t.cast("list[str]", ["gr", "üße".encode()]), 203),
+    "werkzeugs": lambda: werkzeug.Response("other", 201),
+    "application": lambda: werkzeug.Response("called").__call__,
+    "not_modified": lambda: ("left over", 304, {"ETag": '"a"'}),
+    "own_type": lambda: ("{}", {"content-type": "application/x-own"}),
+    "own_length": lambda: ("x", {"Content-Length": "1", "X-A": ["1", "2"]}),
+    "wrong_status": lambda: ("x", 99),
     "redirection": lambda: redirect("/elsewhere"),
     "missing": lambda: abort(404),
     "lost": lambda: [][1],
@@ -117,18 +134,18 @@ VALUES: dict[str, t.Callable[[], t.Any]] = {
 }
 
 
-def giving(value: t.Callable[[], t.Any], is_quiet: bool) -> Deed:
+def giving(value: t.Callable[[], t.Any], register: Deed) -> Deed:
     def does(site: Site) -> None:
         site.value = value
-        if is_quiet:
-            site.quiet()
+        register(site)
 
     return does
 
 
 for _name, _value in VALUES.items():
-    DEEDS[f"{_name} alone"] = giving(_value, is_quiet=False)
-    DEEDS[f"{_name} among callbacks"] = giving(_value, is_quiet=True)
+    DEEDS[f"{_name} alone"] = giving(_value, lambda site: None)
+    DEEDS[f"{_name} among callbacks"] = giving(_value, Site.quiet)
+    DEEDS[f"{_name} between callbacks"] = giving(_value, Site.ending)
 
 
 @deed
@@ -291,6 +308,80 @@ def raised_twice_in_teardown(site: Site) -> None:
 
 
 @deed
+def raised_in_teardown_alone(site: Site) -> None:
+    site.outer.teardown_request(site.noted("raises", lambda error: 1 / 0))
+    site.ending()
+
+
+@deed
+def headers_replaced_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.headers = Headers([("X-A", "1"), ("content-length", "1")])
+        return response
+
+    site.app.after_request(site.noted("replaces", change))
+
+
+@deed
+def headers_cleared_after(site: Site) -> None:
+    site.app.after_request(site.noted("clears", lambda made: made.headers.clear() or made))
+
+
+@deed
+def status_set_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.status = "299 Own"
+        response.mimetype = "text/own"
+        response.content_length = 1
+        return response
+
+    site.app.after_request(site.noted("changes", change))
+
+
+@deed
+def emptied_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.status_code = 204
+        return response
+
+    site.quiet()
+    site.app.after_request(site.noted("empties", change))
+
+
+@deed
+def made_by_another_class(site: Site) -> None:
+    class Own(Response):
+        default_mimetype = "text/own"
+
+        def get_wsgi_headers(self, environ: t.Any) -> Headers:
+            headers = super().get_wsgi_headers(environ)
+            headers["X-Own"] = "1"
+            return headers
+
+    site.app.after_request(site.noted("makes", lambda made: Own(made.get_data())))
+
+
+@deed
+def of_the_apps_own_class(site: Site) -> None:
+    class Own(Response):
+        default_mimetype = "text/own"
+
+        def __init__(self, *args: t.Any, **named: t.Any) -> None:
+            site.events.append((args, sorted(named)))
+            super().__init__(*args, **named)
+
+    site.quiet()
+    site.app.response_class = Own
+
+
+@deed
+def registered_for_this_request_alone(site: Site) -> None:
+    registered_for_this_request(site)
+    for registry in (site.app, site.outer, site.inner):
+        registry.after_request_funcs.clear()
+
+
+@deed
 def registered_for_this_request(site: Site) -> None:
     site.quiet()
 
@@ -325,6 +416,44 @@ def registered_after_meanwhile(site: Site) -> None:
 def registered_teardown_meanwhile(site: Site) -> None:
     only_before(site)
     site.value = registering(site, "teardown_request_funcs", site.noted("late"))
+
+
+def crowded(site: Site) -> None:
+    """Register so many callbacks of other blueprints that only those of the rule are compared."""
+    for number in range(20):
+        other = Blueprint(f"other{number}", __name__)
+        other.before_request(site.noted("another's"))
+        site.app.register_blueprint(other)
+
+
+@deed
+def in_a_crowd(site: Site) -> None:
+    crowded(site)
+    site.quiet()
+
+
+@deed
+def registered_after_meanwhile_in_a_crowd(site: Site) -> None:
+    crowded(site)
+    registered_after_meanwhile(site)
+
+
+@deed
+def heard_meanwhile_in_a_crowd(site: Site) -> None:
+    crowded(site)
+    heard_meanwhile(site)
+
+
+@deed
+def registry_replaced_meanwhile(site: Site) -> None:
+    site.quiet()
+    after = site.noted("late", lambda response: Response("late"))
+
+    def value() -> str:
+        site.app.after_request_funcs = {None: [after]}
+        return "x"
+
+    site.value = value
 
 
 @deed
@@ -421,11 +550,33 @@ def test_who_takes_the_shortcut(is_async: bool) -> None:
     assert taken(app) == "Exchange.serve"
     app.teardown_appcontext_funcs.pop()
     assert taken(app) == way
+    request_finished.connect(print, app)
+    assert taken(app) == "Exchange.serve"
+    request_finished.disconnect(print)
+    forget_unheard()
+    assert taken(app) == way
     app.before_request_funcs = {}
     assert taken(app) == way
     assert site.app.url_map._rules_by_endpoint["outer.inner.view"][0].hooks.before == []  # type: ignore[attr-defined]
     app.url_value_preprocessors["outer"].append(print)
     assert taken(app) == "Exchange.serve"
+
+
+@pytest.mark.parametrize("kind", ["after_request", "teardown_request"])
+async def test_what_a_plain_callback_gives_to_await_is_awaited(kind: str) -> None:
+    site, awaited = Site(is_async=False), list[t.Any]()
+
+    async def later(given: t.Any) -> t.Any:
+        await anyio.lowlevel.checkpoint()
+        awaited.append(given)
+        return given
+
+    getattr(site.app, kind)(lambda given: later(given))
+    app = site.serve()
+    for _ in range(2):
+        assert (await Played().play(app, "/outer/inner/1")).body == b"x"
+    assert len(awaited) == 2
+    await app._budgets.close()
 
 
 async def test_a_coroutine_that_a_plain_callback_returns_is_awaited() -> None:

@@ -8,10 +8,13 @@ import typing as t
 import anyio
 import anyio.lowlevel
 import pytest
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import BadRequest, SecurityError
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import create_environ
 
 from asyncflask import Flask, request, stream_with_context
+from asyncflask.bodies import Body
 from asyncflask.wrappers import Request
 
 from ..played import Played, part
@@ -194,3 +197,53 @@ async def test_a_server_without_extensions_offers_nothing(app: Flask) -> None:
     await app({**scope("/hints/async"), "extensions": None}, played.receive, played.send)
     assert played.body.strip() == b"[false]"
     await app._budgets.close()
+
+
+def made(host: bytes, **more: t.Any) -> Request:
+    """Return a request for a host, of which nothing has been looked at."""
+    asked = scope(**more)
+    asked["headers"] = [(b"host", host), (b"x-other", b"1")]
+    return Request.from_scope(asked, t.cast("Body", None))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "ws", "wss"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(b"a.example", b"A.Example:80", b"a.example:443", b"[::1]:8000", b"", b"a b", b"\xe4"),
+        *(b"a:0", b"a." * 200 + b"example"),
+    ],
+)
+def test_the_host_is_the_one_that_werkzeug_finds(host: bytes, scheme: str) -> None:
+    asked, known = made(host, scheme=scheme), made(host, scheme=scheme)
+    assert known.headers["Host"] == host.decode("latin-1")  # with them werkzeug's own way is taken
+    assert asked.host == known.host
+    assert "headers" not in vars(asked)
+
+
+def test_the_host_comes_from_headers_that_somebody_has_put_there() -> None:
+    asked = made(b"a.example")
+    asked.headers = Headers({"Host": "b.example"})
+    assert asked.host == "b.example"
+
+
+def test_the_host_is_the_server_s_where_none_was_sent() -> None:
+    asked = made(b"a.example", server=("::1", 8000))
+    assert asked.scope is not None
+    asked.scope["headers"] = []
+    assert asked.host == "[::1]:8000"
+
+
+def test_a_host_that_is_not_trusted_is_refused() -> None:
+    asked = made(b"a.example")
+    asked.trusted_hosts = ["b.example"]
+    with pytest.raises(SecurityError):
+        _ = asked.host
+
+
+def test_two_hosts_are_refused() -> None:
+    asked = made(b"a.example")
+    assert asked.scope is not None
+    asked.scope["headers"].append((b"host", b"b.example"))
+    with pytest.raises(BadRequest, match="2 Host headers"):
+        _ = asked.host

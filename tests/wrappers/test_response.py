@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import typing as t
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 import anyio
 import anyio.lowlevel
 import pytest
 import werkzeug
+from markupsafe import Markup
+from werkzeug.datastructures import Headers
 
 from asyncflask import Flask, Response
+from asyncflask.wrappers.response import text_response
 
 
 async def timed() -> AsyncIterator[str]:
@@ -113,7 +119,18 @@ class Untyped(Response):
 
 @pytest.mark.parametrize("kind", [Response, Status201, Uncounted, Own, OwnStatus, Text, Untyped])
 @pytest.mark.parametrize(
-    "body", ["", "text \u20ac", b"bytes", bytearray(b"array"), ["a", "b"], None]
+    "body",
+    [
+        "",
+        "text \u20ac",
+        Markup("<p>"),
+        b"bytes",
+        bytearray(b"array"),
+        ["a", "b"],
+        (),
+        iter("a"),
+        None,
+    ],
 )
 @pytest.mark.parametrize(
     "options",
@@ -123,6 +140,15 @@ class Untyped(Response):
         {"status": 404},
         {"headers": {"X-A": "b"}},
         {"status": "200 Yes"},
+        {"status": HTTPStatus.CREATED, "mimetype": "image/svg+xml"},
+        {"status": 299, "headers": [("X-A", "1"), ("X-A", "2")]},
+        {"headers": {"content-TYPE": "text/own", "X-A": "b"}},
+        {"headers": {"content-TYPE": "text/own"}, "mimetype": "text/csv"},
+        {"headers": {"Content-Length": "1", "X-A": ["b", "c"]}},
+        {"headers": {}},
+        {"headers": {"X-A": 5, "x-b": b"c", "X-C": "", "X-D": "\u20ac\u00a0\t"}},
+        {"content_type": "text/plain; charset=latin-1"},
+        {"direct_passthrough": True},
     ],
     ids=str,
 )
@@ -133,6 +159,86 @@ def test_it_is_made_as_werkzeug_makes_it(
     werkzeug.wrappers.Response.__init__(by_werkzeug, body, **options)
     assert vars(made) == vars(by_werkzeug)
     assert [*made.headers] == [*by_werkzeug.headers]
+    assert type(made.headers) is type(by_werkzeug.headers)
+
+
+def test_it_keeps_the_headers_that_it_is_given() -> None:
+    class OwnHeaders(Headers):
+        pass
+
+    for headers in (Headers(), Headers({"X-A": "b"}), OwnHeaders({"X-A": "b"}), OwnHeaders()):
+        response = Response("text", headers=headers)
+        assert response.headers is headers
+        assert headers["Content-Length"] == "4"
+
+
+def test_headers_that_are_given_once() -> None:
+    for name in ("X-A", "Content-Type"):
+        headers = [*Response("text", headers=(each for each in [(name, "b")])).headers]
+        assert headers[0] == (name, "b")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"mimetype": "text/a\nb"}, ValueError),
+        ({"status": ""}, ValueError),
+        ({"headers": {"X-A": "a\nb"}}, ValueError),
+        ({"headers": {"X-A": "a\rb"}}, ValueError),
+        ({"headers": 5}, TypeError),
+    ],
+    ids=str,
+)
+def test_what_werkzeug_refuses(options: dict[str, t.Any], error: type[Exception]) -> None:
+    for kind in (Response, werkzeug.wrappers.Response):
+        with pytest.raises(error):
+            kind("text", **options)
+
+
+@pytest.mark.parametrize("kind", [Response, Status201, Text, Untyped])
+@pytest.mark.parametrize("text", ["", "text \u20ac", "x" * 511, "x" * 512])
+def test_text_becomes_what_the_class_makes_of_it(kind: type[Response], text: str) -> None:
+    made = text_response(kind, text)
+    assert type(made) is kind
+    assert vars(made) == vars(kind(text))
+    assert [*made.headers] == [*kind(text).headers]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("default_status", 202),
+        ("default_mimetype", None),
+        ("default_mimetype", "text/own"),
+        ("automatically_set_content_length", False),
+        ("__init__", lambda made, *args, **named: Text.__init__(made, "own")),
+    ],
+)
+def test_text_becomes_what_a_changed_class_makes_of_it(
+    name: str, value: t.Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchanged = vars(text_response(Response, "text"))
+    if name == "__init__":
+        monkeypatch.setattr(Text, "__init__", Response.__init__)
+    monkeypatch.setattr(Response, name, value)
+    made = vars(text_response(Response, "text"))
+    assert made == vars(Response("text"))
+    assert made != unchanged
+
+
+def test_no_two_share_what_can_be_changed() -> None:
+    first, second = Response("text"), Response("text")
+    first.headers["Content-Type"] = "text/own"
+    first.call_on_close(print)
+    first.response = [b"other"]
+    assert [*second.headers] == [*werkzeug.wrappers.Response("text", mimetype="text/html").headers]
+    assert (second.get_data(), second._on_close) == (b"text", [])
+    copied = copy.copy(second)
+    copied.headers["X-A"] = "b"
+    assert second.headers["X-A"] == "b"  # a copy shares them, as werkzeug's does
+    again = pickle.loads(pickle.dumps(second))
+    again.headers["X-A"] = "c"
+    assert (second.headers["X-A"], again.get_data()) == ("b", b"text")
 
 
 def test_a_change_to_the_class_counts_for_what_is_made_later(
@@ -141,3 +247,7 @@ def test_a_change_to_the_class_counts_for_what_is_made_later(
     assert Response("x").status_code == 200
     monkeypatch.setattr(Response, "default_status", 202)
     assert Response("x").status_code == 202
+    monkeypatch.setattr(Response, "default_mimetype", "text/own")
+    assert Response("x").headers["Content-Type"] == "text/own; charset=utf-8"
+    monkeypatch.setattr(Response, "set_data", lambda made, value: setattr(made, "response", [b"y"]))
+    assert Response("x").get_data() == b"y"

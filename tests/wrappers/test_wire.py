@@ -5,11 +5,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from asyncflask import Flask, Response, request, session
-from asyncflask.wrappers.wire import wire_headers
+from asyncflask.wrappers.wire import RawHeaders, wire_start
 
 
 class Stamped(Response):
@@ -25,6 +27,12 @@ class Absolute(Response):
     autocorrect_location_header = True
 
 
+def headers_of(response: Response, asked: t.Any) -> RawHeaders:
+    """Return a response's headers as they are sent."""
+    headers: RawHeaders = wire_start(response, asked)["headers"]
+    return headers
+
+
 RESPONSES: dict[str, t.Callable[[], Response]] = {
     "text": lambda: Response("text"),
     "own length": lambda: Response("text", headers={"Content-Length": "4", "X-A": "b"}),
@@ -36,6 +44,10 @@ RESPONSES: dict[str, t.Callable[[], Response]] = {
     "not modified": lambda: Response("left over", 304, {"Last-Modified": "today"}),
     "its own way": lambda: Stamped("text"),
     "twice": lambda: Response("text", headers=[("X-A", "1"), ("X-A", "2")]),
+    "two locations": lambda: Response("", 302, [("Location", "/a"), ("location", "/b")]),
+    "absolute content location": lambda: Absolute("", headers={"Content-Location": "/a"}),
+    "both locations": lambda: Response("", 201, {"Location": "/a", "content-location": "/b"}),
+    "a location without a length": lambda: Response(["x"], 302, {"Location": "/a"}),
     "capitals": lambda: Response("text", headers=[("LOCATION", "/ä")]),
 }
 
@@ -44,8 +56,43 @@ RESPONSES: dict[str, t.Callable[[], Response]] = {
 def test_the_headers_are_those_that_werkzeug_completes(name: str) -> None:
     with Flask("app").test_request_context("/a/b"):
         expected = RESPONSES[name]().get_wsgi_headers(request.environ)
-        sent = wire_headers(RESPONSES[name](), request)
+        sent = headers_of(RESPONSES[name](), request)
     assert sent == [(key.lower().encode(), value.encode()) for key, value in expected]
+
+
+URLS = st.lists(
+    st.sampled_from(["/", "//", "a", "Z", "0", "?", "#", "%", "%2", "%e4", ":", "@", "&", "=", "+"])
+    | st.sampled_from(
+        [" ", "\t", ";", "[", "]", "\\", '"', "<", "ä", "\u20ac", "..", "~", "http:", "^"]
+    )
+).map("".join)
+
+
+@given(url=URLS, name=st.sampled_from(["Location", "Content-Location"]))
+def test_a_url_is_sent_as_werkzeug_sends_it(url: str, name: str) -> None:
+    for value in (url, "/" + url):
+        response = Response("", 302, {name: value})
+        expected: t.Any
+        try:
+            expected = [value.strip(" \t") for _, value in response.get_wsgi_headers({})]
+        except Exception as error:
+            expected = type(error)
+        sent: t.Any
+        try:
+            sent = [value.decode("latin-1") for _, value in headers_of(response, UNASKED)]
+        except Exception as error:
+            sent = type(error)
+        assert sent == expected
+
+
+class Unasked:
+    """Asked for nothing."""
+
+    ends_connection = False
+    environ: t.ClassVar[dict[str, t.Any]] = {}
+
+
+UNASKED = Unasked()
 
 
 @pytest.mark.parametrize("in_thread", [False, True])
@@ -118,9 +165,9 @@ def test_a_header_that_was_sent_before_is_sent_as_it_is_now() -> None:
     with Flask("app").test_request_context("/"):
         for value in ("1", "2", "1", "x" * 39, "x" * 40, " blank\t"):
             response = Response("text", headers={"X-A": value})
-            assert (b"x-a", value.strip().encode()) in wire_headers(response, request)
+            assert (b"x-a", value.strip().encode()) in headers_of(response, request)
         for _ in range(2):
             response = Response("text")
             response.headers._list.append(("X-A", "a\r\nX-B: b"))
             with pytest.raises(ValueError, match="cannot be sent"):
-                wire_headers(response, request)
+                headers_of(response, request)
