@@ -157,8 +157,9 @@ class Body(ABC):
         """Return all that is left; raises what `take` does."""
         rest = self._rest
         if rest and self.complete and self._held is None:  # PERF: 1 us less, for most bodies
-            self._rest = b""
-            self._count(rest)
+            self._rest, self._taken = b"", self._taken + len(rest)
+            if self.limit is not None and self._taken > self.limit:
+                raise RequestEntityTooLarge
             return rest
         return b"".join(iter(self.take_piece, b""))
 

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from asyncflask import Flask, json, jsonify, request
 from asyncflask.json.orjson import OrjsonProvider
-from asyncflask.json.provider import DefaultJSONProvider, JSONProvider, _default
+from asyncflask.json.provider import DefaultJSONProvider, JSONProvider, _default, read_json
 
 HOSTILE = [
     pytest.param("[" * 100_000, id="depth of arrays"),
@@ -315,6 +315,43 @@ def test_what_is_no_json_leaves_the_collections_as_they_were(
         with pytest.raises(ValueError):  # noqa: PT011 - each parser has words of its own
             provider.loads(hostile + "]" * 70_000 + "!")
         assert gc.isenabled() is (change is gc.enable)
+
+
+TEXTS = [
+    "1",
+    '"',
+    "[]",
+    "[1]",
+    "{}",
+    '{"ü": "\ud800 🎉"}',
+    "12",
+    "123",
+    '"\\u0000"',
+    "[1] ",
+    " 1",
+    "",
+    "nul",
+]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "utf-32-be"])
+def test_bytes_are_read_in_whatever_encoding_json_loads_finds(text: str, encoding: str) -> None:
+    sent = text.encode(encoding, "surrogatepass")
+    assert outcome(read_json, sent) == outcome(stdlib_json.loads, sent)
+
+
+@given(st.binary(max_size=6) | st.text('[]{}"1,:\0\ufeff ', max_size=6).map(str.encode))
+def test_bytes_are_read_as_json_loads_reads_them(sent: bytes) -> None:
+    assert outcome(read_json, sent) == outcome(stdlib_json.loads, sent)
+
+
+def outcome(loads: t.Callable[[bytes], t.Any], sent: bytes) -> t.Any:
+    try:
+        return repr(loads(sent))
+    except ValueError as error:
+        return type(error), str(error)
 
 
 class Text(str):

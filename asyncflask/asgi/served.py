@@ -73,8 +73,8 @@ class ServedContext(AppContext):
         if self.notable is not None:
             request.notable = self.notable
         if self.found is not None:
-            rule, args = self.found
-            request.url_rule, request.view_args = rule, {} if args is None else args
+            request.url_rule, args = self.found
+            request.view_args = {} if args is None else args
         self._request = request
         return request
 

@@ -141,6 +141,59 @@ async def test_by_its_content_type(content_type: str, looked_first: bool) -> Non
     assert answer.json() == [*found, "0"]
 
 
+@pytest.mark.parametrize("content_type", TYPES)
+def test_by_its_content_type_under_wsgi(content_type: str) -> None:
+    app = wsgi_app()
+    found = ["1", "2"] if "form" in content_type.lower() else []
+    answer = app.test_client().post("/", data=b"a=1&a=%32", content_type=content_type or None)
+    assert answer.get_json() == [*found, "0"]
+    assert app.test_client().post("/", data=b"a=\xff", content_type=TYPES[0]).get_json() == ["0"]
+
+
+def test_too_long_a_form_is_refused_under_wsgi() -> None:
+    app = wsgi_app()
+    app.config["MAX_CONTENT_LENGTH"] = 8
+    client = app.test_client()
+    assert client.post("/", data=b"a=1&a=2&", content_type=TYPES[0]).get_json() == ["1", "2", "0"]
+    assert client.post("/", data=b"a=1&a=2&b", content_type=TYPES[0]).status_code == 413
+
+
+def wsgi_app() -> Flask:
+    app = Flask(__name__)
+
+    @app.post("/")
+    def index() -> list[str]:
+        return [*request.form.getlist("a"), str(len(request.files))]
+
+    return app
+
+
+@pytest.mark.parametrize("asked_first", [False, True])
+async def test_headers_that_were_changed_say_what_the_body_is(asked_first: bool) -> None:
+    """As werkzeug has it: the content type is parsed when it is first asked for."""
+    app = Flask(__name__)
+
+    @app.post("/")
+    async def index() -> list[str]:
+        if asked_first:
+            assert request.mimetype == TYPES[0]
+        t.cast("t.Any", request.headers)["Content-Type"] = "text/plain"
+        return [*request.form]
+
+    @app.post("/other")
+    async def other() -> list[str]:
+        if asked_first:
+            assert request.mimetype == "text/plain"
+        t.cast("t.Any", request.headers)["Content-Type"] = TYPES[0]
+        return [*request.form]
+
+    client = app.async_client()
+    answer = await client.post("/", content=b"a=1", headers={"content-type": TYPES[0]})
+    assert answer.json() == (["a"] if asked_first else [])
+    answer = await client.post("/other", content=b"a=1", headers={"content-type": "text/plain"})
+    assert answer.json() == ([] if asked_first else ["a"])
+
+
 async def test_a_request_class_that_says_otherwise() -> None:
     class Picky(Request):
         @property
