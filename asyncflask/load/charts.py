@@ -6,6 +6,7 @@ A chart is a plot of `WIDTH` by `HEIGHT` with grid lines at round values.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -30,7 +31,7 @@ class Series:
 
 def round_step(largest: float, lines: int = LINES) -> float:
     """Return the distance of grid lines: 1, 2 or 5 times a power of ten."""
-    if largest <= 0:
+    if largest < sys.float_info.min:  # nothing, or less than can be divided
         return 1.0
     rough = largest / lines
     power = 10.0 ** math.floor(math.log10(rough))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -24,6 +25,8 @@ def test_steps_are_round_and_not_too_many(largest: float) -> None:
 
 def test_a_step_of_nothing() -> None:
     assert round_step(0) == 1
+    assert round_step(5e-324) == 1
+    assert 0 < round_step(sys.float_info.min) < 1e-300
 
 
 @given(heights)
