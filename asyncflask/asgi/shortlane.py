@@ -95,8 +95,9 @@ async def serve(ctx: MatchedContext, view: View) -> None:
             return
         known = Raised(error)
     if known is None:
-        if ctx.declared:
+        if ctx.is_touched:  # perhaps by the long way, whose messages these may be
             ctx.body.release()
+            ctx.forget_errors()
         start, end = t.cast("Answer", result)
         await send(start)
         await send(end)
