@@ -236,3 +236,5 @@ def _call_handling(error: BaseException, func: t.Callable[..., t.Any], *args: t.
         raise error
     except BaseException:
         return func(*args)
+    finally:
+        del error, args  # NOTE: the error's traceback refers to this frame: a circle

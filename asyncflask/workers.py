@@ -56,10 +56,14 @@ class Job(Outcome):
 
     def run(self) -> None:
         """Make the call; in the lane's thread."""
+        func, args = self.func, self.args
+        del self.func, self.args  # NOTE: an error in them may refer to this frame: a circle
         try:
-            self.result = self.context.run(self.func, *self.args)
+            self.result = self.context.run(func, *args)
         except BaseException as error:
             self.fail(error)
+        finally:
+            del func, args
 
     def perform(self) -> None:
         """Make the call, and then whatever else the lane has to do; in a pool's thread."""

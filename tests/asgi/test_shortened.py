@@ -622,3 +622,28 @@ async def test_an_error_leaves_no_circle(
     finally:
         gc.enable()
     await app._budgets.close()
+
+
+async def test_an_error_that_a_thread_handles_leaves_no_circle() -> None:
+    app, seen = Flask("mixed"), list[weakref.ref[t.Any]]()
+
+    @app.get("/")
+    async def fail() -> t.NoReturn:
+        proxy: t.Any = request
+        seen.append(weakref.ref(proxy._get_current_object()))
+        raise LookupError
+
+    @app.errorhandler(LookupError)
+    def handle(error: LookupError) -> str:
+        return "handled"
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await Played().play(app, "/")).body == b"handled"
+        with anyio.fail_after(10):
+            while seen[0]() is not None:  # the thread lets go of it a moment later
+                await anyio.lowlevel.checkpoint()
+    finally:
+        gc.enable()
+    await app._budgets.close()
