@@ -109,7 +109,7 @@ class MatchedContext(ServedContext):
     found: Matched
 
     #: The callbacks that have a say in it; None if none have.
-    hooks: Hooks | None = None
+    hooks: Hooks | None
 
     #: Whether the request may have sent a session, which the answer may have to do something about.
-    sends_session = False
+    sends_session: bool
