@@ -220,9 +220,10 @@ def test_syntax_errors_show_the_file_that_is_wrong(tmp_path: Path) -> None:
 
 def test_code_without_source_is_named_all_the_same() -> None:
     scope: dict[str, object] = {}
-    exec("def f():\n    raise ValueError('from nowhere')", scope)
+    code = compile("def f():\n    raise ValueError('from nowhere')", "<nowhere>", "exec")
+    exec(code, scope)
     text = Parsed(render_exception(caught(scope["f"]))).text  # type: ignore[arg-type]
-    assert "<string>" in text
+    assert "<nowhere>" in text
     assert "The source code is not available." in text
 
 
