@@ -357,16 +357,21 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, Rendering, metaclass=AppType
         """The app as an ASGI application, for middleware: ``app.asgi_app = M(app.asgi_app)``."""
         await asgi.serve(self, scope, receive, send)
 
-    def __call__(self, *args: t.Any) -> t.Any:
-        """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-        if len(args) == 3:
-            scope, receive, send = args
-            begun = begin(self, scope, receive, send)
-            if begun is not None:
-                return begun
-            if self._asgi_is_own:
-                return asgi.serve(self, scope, receive, send)
-        return call_app(self, args)
+    if t.TYPE_CHECKING:  # a subclass may have it take either kind's arguments
+
+        def __call__(self, *args: t.Any) -> t.Any:
+            """Serve a connection."""
+    else:
+
+        def __call__(self, scope: t.Any = None, receive: t.Any = None, send: t.Any = None) -> t.Any:
+            """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
+            if send is not None:
+                begun = begin(self, scope, receive, send)
+                if begun is not None:
+                    return begun
+                if self._asgi_is_own:
+                    return asgi.serve(self, scope, receive, send)
+            return call_app(self, scope, receive, send)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 import weakref
 from abc import ABCMeta
+from functools import partial
 
 from .drivers import is_async
 
@@ -38,27 +39,31 @@ class AppType(ABCMeta):
             app._forget(name)
 
 
-def call_app(app: t.Any, args: tuple[t.Any, ...]) -> t.Any:
+def call_app(app: t.Any, scope: t.Any, receive: t.Any, send: t.Any) -> t.Any:
     """Serve a connection with the arguments that a server calls the app with.
 
+    :param scope: ASGI's scope, or WSGI's environ.
+    :param receive: ASGI's ``receive``, or WSGI's ``start_response``.
+    :param send: ASGI's ``send``; None for WSGI.
     :raises TypeError: if they are neither ASGI's nor WSGI's.
     """
     middleware = app._middleware
-    if len(args) == 3:
-        return app.asgi_app(*args) if middleware is None else middleware.serve(app, *args)
-    if len(args) != 2:
+    if send is not None:
+        serve = app.asgi_app if middleware is None else partial(middleware.serve, app)
+        return serve(scope, receive, send)
+    if receive is None:
         raise TypeError(
-            f"The app was called with {len(args)} arguments. A server calls it with (scope,"
-            " receive, send) for ASGI or (environ, start_response) for WSGI; it is no factory."
+            f"The app was called with {0 if scope is None else 1} arguments. A server calls it with"
+            " (scope, receive, send) for ASGI or (environ, start_response) for WSGI; it is no"
+            " factory."
         )
-    environ, start_response = args
     if middleware is not None:
-        middleware.look_at_wsgi(app, environ)
+        middleware.look_at_wsgi(app, scope)
     foreign = type(app)._wsgi_call
-    if foreign is None or environ.get(_CALLED) is app:
-        return app.wsgi_app(environ, start_response)
-    environ[_CALLED] = app
-    return foreign(app, environ, start_response)
+    if foreign is None or scope.get(_CALLED) is app:
+        return app.wsgi_app(scope, receive)
+    scope[_CALLED] = app
+    return foreign(app, scope, receive)
 
 
 async def serve_asgi(app: weakref.ref[t.Any], scope: t.Any, receive: t.Any, send: t.Any) -> None:

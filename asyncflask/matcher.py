@@ -24,6 +24,9 @@ from werkzeug.routing import Rule as RuleBase
 from .routing import Map
 from .rule_tree import ASK, End, Node, compile_tree, nothing
 
+#: What a path matches that is not among the static ones.
+_NOWHERE: dict[str, tuple[RuleBase, None]] = {}
+
 
 class Matcher:
     """Matches paths against the rules that a map held when this was made.
@@ -44,10 +47,11 @@ class Matcher:
                 except re.error:  # werkzeug raises it for the requests that meet it
                     self._root = Node()
         literal = dict(_literal_paths(self._root))
-        #: What paths without variables match, by path and method.
-        self.static: dict[tuple[str, str], tuple[RuleBase, None]] = {}
+        #: What paths without variables match, by path, then by method.
+        self.static: dict[str, dict[str, tuple[RuleBase, None]]] = {}
         for path, node in literal.items():
-            self.static.update(((path, method), (rule, None)) for method, rule in _rules(node))
+            if found := {method: (rule, None) for method, rule in _rules(node)}:
+                self.static[path] = found
         self._folders = {
             path: node for path, node in literal.items() if node.plain and path[-1:] != "/"
         }
@@ -58,7 +62,7 @@ class Matcher:
         :param path: the decoded path, with its leading slash.
         :param method: the HTTP method as it was sent.
         """
-        static = self.static.get((path, method))
+        static = self.static.get(path, _NOWHERE).get(method)
         return self.search(path, method) if static is None else (static[0], {})
 
     def search(self, path: str, method: str) -> tuple[RuleBase, dict[str, t.Any]] | None:

@@ -40,7 +40,7 @@ class Rule(RuleBase):
         self.stream_body = stream_body
         self.cancel_on_disconnect, self.timeout = cancel_on_disconnect, timeout
         #: The view that the shortcut knows for this rule, and what serves its requests there.
-        self.shortcut: tuple[t.Any, t.Any] = (None, None)
+        self.shortcut: tuple[t.Any, t.Any, str | None] = (None, None, None)
         #: The callbacks of its requests, if some have a say (see `dispatch.plan.Hooks`).
         self.hooks: t.Any = None
         #: Whether something may end the view's work before its time.

@@ -17,7 +17,7 @@ from functools import partial
 from types import FunctionType
 
 from .. import _current
-from ..dispatch.plan import NOT_OURS, Hooks
+from ..dispatch.plan import Hooks
 from ..drivers import is_async, stays_on_loop
 from ..wrappers.request import blueprints_of
 from ..wrappers.scope import NOTABLE, is_plain_host, plain_hosts
@@ -52,8 +52,8 @@ def begin(
     app: t.Any, scope: Message, receive: Receive, send: Send
 ) -> t.Coroutine[t.Any, t.Any, None] | None:
     """Return what handles a request that is matched at first sight; None for any other."""
-    say = app._say
-    if scope["type"] != "http" or say is NOT_OURS or scope.get("root_path"):
+    say, matcher = app._sight or app._look()
+    if matcher is None or scope["type"] != "http" or scope.get("root_path"):
         return None
     method = scope["method"]
     if method in _SPECIAL:
@@ -66,22 +66,20 @@ def begin(
                 host = value
             else:
                 others = (*others, (name, value))
-    matcher = app._matcher
-    if (
-        (host is not None and host not in plain_hosts and not is_plain_host(host))
-        or matcher is None
-        or matcher.changes != app.url_map.changes  # the exchange has it compiled anew
+    if matcher.changes != app.url_map.changes or (  # if so, the exchange has it compiled anew
+        host is not None and host not in plain_hosts and not is_plain_host(host)
     ):
         return None
     path = scope["path"]
-    found = matcher.static.get((path, method)) or matcher.search(path, method)
+    static = matcher.static.get(path)  # PERF: 0.1 us less than by both at once
+    found = (static and static.get(method)) or matcher.search(path, method)
     if found is None or app.config["TRUSTED_HOSTS"] is not None:
         return None
     rule = found[0]
     view = app.view_functions.get(rule.endpoint)
-    known, serve = rule.shortcut
+    known, serve, first = rule.shortcut
     if known is not view:
-        serve = _serve_for(rule, view)
+        _, serve, first = _decide(rule, view)
     if serve is None:
         return None
     ctx = _new(MatchedContext)  # PERF: a constructor's call takes 0.1 us more (until Python 3.13)
@@ -93,7 +91,7 @@ def begin(
         return None
     if any(say) and not _find_hooks(ctx, rule, view):
         return Exchange(app, *ctx.connection, ctx).serve()
-    return serve(ctx, view)  # type: ignore[no-any-return]
+    return serve(ctx, view, first)  # type: ignore[no-any-return]
 
 
 def _note(
@@ -131,36 +129,33 @@ def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
     return hooks.in_one_place  # type: ignore[no-any-return]
 
 
-def _serve_for(rule: t.Any, view: View | None) -> t.Any:
-    """Return what serves the requests of a rule, and keep it there; None if not the shortcut.
+def _decide(rule: t.Any, view: View | None) -> tuple[View | None, t.Any, str | None]:
+    """Return a rule's view, what serves its requests, and its first argument; keep it there.
 
+    What serves them is None if that is not the shortcut's to do.
     PERF: 0.2 us less for each request than to look at the view again.
     """
     serve = None
     if view is not None and not rule.is_guarded:
         on_loop = stays_on_loop(view)  # an async generator function too, whose body needs no thread
         serve = _on_loop if is_async(view) else None if on_loop else shortlane.serve
-        if serve is _on_loop and _takes_first(view, rule.arguments):
-            serve = _with_first
-    rule.shortcut = view, serve
-    return serve
+    rule.shortcut = decided = view, serve, _first_of(view, rule.arguments)
+    return decided
 
 
-def _takes_first(view: View, names: set[str]) -> bool:
-    """Whether a view takes the only variable that there is as its first argument."""
-    if type(view) is not FunctionType:
-        return False
+def _first_of(view: View | None, names: set[str]) -> str | None:
+    """Return the only variable that there is, if a view takes it as its first argument.
+
+    PERF: given by its place, 0.2 us less than by its name.
+    """
+    if type(view) is not FunctionType or len(names) != 1:
+        return None
     code = view.__code__
     by_name = code.co_argcount > 0 and code.co_posonlyargcount == 0
-    return by_name and names == {code.co_varnames[0]}
+    return code.co_varnames[0] if by_name and code.co_varnames[0] in names else None
 
 
-def _with_first(ctx: MatchedContext, view: View) -> t.Coroutine[t.Any, t.Any, None]:
-    """Do as `_on_loop` where `_takes_first` holds. PERF: 0.2 us less than by its name."""
-    return _on_loop(ctx, view, True)
-
-
-async def _on_loop(ctx: MatchedContext, view: View, takes_first: bool = False) -> None:
+async def _on_loop(ctx: MatchedContext, view: View, first: str | None) -> None:
     """Await an async view, and the callbacks around it, and send the response."""
     app, hooks = ctx.app, ctx.hooks
     outcome: Answer | shortstream.Streamed | Known
@@ -175,14 +170,13 @@ async def _on_loop(ctx: MatchedContext, view: View, takes_first: bool = False) -
             outcome = await handled(ctx, hooks)
         else:
             args = ctx.found[1]
-            if takes_first:
-                (only,) = args.values()  # type: ignore[union-attr]
-                value = await view(only)
+            if first is not None:
+                value = await view(args[first])  # type: ignore[index]
             else:
                 value = await (view(**args) if args else view())
             outcome = (
                 partial(same, value)
-                if any(app._say)
+                if any((app._sight or app._look())[0])
                 else answer_of(ctx, value)
                 or shortstream.streamed(ctx, value)
                 or await finalized(ctx, value, None)
@@ -191,11 +185,11 @@ async def _on_loop(ctx: MatchedContext, view: View, takes_first: bool = False) -
         outcome = Raised(error)
     finally:
         _reset(token)
-    if not isinstance(outcome, tuple):
+    if type(outcome) is not tuple:
         if isinstance(outcome, shortstream.Streamed):
             await shortstream.serve(ctx, outcome)
         else:
-            await LongExchange(ctx, None, outcome).serve()
+            await LongExchange(ctx, None, t.cast("Known", outcome)).serve()
         return
     if body is not None:
         body.release()

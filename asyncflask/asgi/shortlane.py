@@ -33,9 +33,10 @@ from .shortened import (
 class ViewHop(Hop):
     """A request's hop: its view, and all that follows in the thread."""
 
-    __slots__ = ("ctx", "view")
+    __slots__ = ("ctx", "first", "view")
 
     ctx: MatchedContext | None
+    first: str | None  # the view's only argument
     view: View
 
     def work(self) -> t.Any:
@@ -49,7 +50,10 @@ class ViewHop(Hop):
                 outcome = drive(handled(ctx, hooks))
             else:
                 args = ctx.found[1]
-                value = self.view(**args) if args else self.view()
+                if self.first is not None:
+                    value = self.view(args[self.first])  # type: ignore[index]
+                else:
+                    value = self.view(**args) if args else self.view()
                 if is_awaitable(value):
                     value = app.async_to_sync(wait_for)(value)
                 outcome = (
@@ -66,7 +70,7 @@ class ViewHop(Hop):
         return LongExchange(ctx, None, outcome, self).drive(pipeline.complete, outcome)
 
 
-async def serve(ctx: MatchedContext, view: View) -> None:
+async def serve(ctx: MatchedContext, view: View, first: str | None) -> None:
     """Have a thread call the sync view that was found for a request, and send its response."""
     app, (scope, receive, send, _) = ctx.app, ctx.connection
     if waiting() is not None:  # a thread waits for this request: it may be the last one
@@ -79,7 +83,7 @@ async def serve(ctx: MatchedContext, view: View) -> None:
         pool = app._pool()
         pool.admit()
         hop = ctx._lane = ViewHop(pool)
-        hop.ctx, hop.view = ctx, view
+        hop.ctx, hop.view, hop.first = ctx, view, first
         pool.submit(hop)
         if not hop.over:  # PERF: what `outcome` does, without two coroutines
             try:

@@ -25,6 +25,11 @@ except ImportError as error:
     ) from error
 
 
+_dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
+_COMPACT = orjson.OPT_APPEND_NEWLINE
+_INDENTED = _COMPACT | orjson.OPT_INDENT_2
+
+
 class OrjsonProvider(DefaultJSONProvider):
     """JSON with `orjson`: the same values as `DefaultJSONProvider`'s, in other words.
 
@@ -75,13 +80,12 @@ class OrjsonProvider(DefaultJSONProvider):
 
         :param obj: the value.
         """
-        written = None
         if type(self).dumps is OrjsonProvider.dumps and "dumps" not in self.__dict__:
-            option = self.option | orjson.OPT_APPEND_NEWLINE
-            written = self._written(
-                obj, option if self._is_compact() else option | orjson.OPT_INDENT_2
-            )
-        return super().response_body(obj) if written is None else written
+            is_compact = not self._app.config["DEBUG"] if self.compact is None else self.compact
+            written = self._written(obj, self.option | (_COMPACT if is_compact else _INDENTED))
+            if written is not None:
+                return written
+        return super().response_body(obj)
 
     def _written(self, obj: t.Any, option: int) -> bytes | None:
         """Return what orjson writes; None if it cannot.
@@ -91,9 +95,9 @@ class OrjsonProvider(DefaultJSONProvider):
         words. Anything else, a cancellation among them, is raised as it was.
         """
         if self.sort_keys:
-            option |= orjson.OPT_SORT_KEYS
+            option |= _SORTED
         try:
-            return orjson.dumps(obj, self._known, option)
+            return _dumps(obj, self._known, option)
         except TypeError as error:
             cause = error.__cause__
         if cause is None or isinstance(cause, TypeError):

@@ -617,5 +617,6 @@ async def test_more_sync_work_than_allowed_is_told_to_come_again(app: Flask) -> 
 
 
 async def test_an_unknown_kind_of_connection_is_named(app: Flask) -> None:
+    server = Exchange()
     with pytest.raises(RuntimeError, match="'carrier-pigeon'"):
-        await app({"type": "carrier-pigeon"}, None, None)
+        await app({"type": "carrier-pigeon"}, server.receive, server.send)

@@ -8,7 +8,7 @@ from functools import wraps
 import pytest
 
 from asyncflask import Flask, request
-from asyncflask.asgi import shortcut
+from asyncflask.asgi import shortcut, shortlane
 from asyncflask.views import View
 
 
@@ -52,6 +52,18 @@ async def one_too_many(id: int, missing: int) -> t.Any:
     return [id, missing]
 
 
+def sync_first(id: int, more: str = "default") -> t.Any:
+    return [id, more]
+
+
+def sync_rest(*places: t.Any, **names: t.Any) -> t.Any:
+    return [places, names]
+
+
+def sync_one_too_many(id: int, missing: int) -> t.Any:
+    return [id, missing]
+
+
 @wraps(first)
 async def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
     return [args, kwargs]
@@ -72,6 +84,7 @@ VIEWS: dict[str, t.Any] = {
     for view in (first, first_of_two, first_and_rest, second, by_name_only, by_place_only)
 }
 VIEWS |= {view.__name__: view for view in (names_only, places_only, none_at_all, one_too_many)}
+VIEWS |= {view.__name__: view for view in (sync_first, sync_rest, sync_one_too_many)}
 VIEWS |= {"wrapped": wrapped, "bound": Bound().view, "class": Own.as_view("own")}
 
 RULES: dict[str, tuple[str, dict[str, t.Any], str]] = {
@@ -110,6 +123,8 @@ async def test_by_its_place_where_that_is_the_first(name: str) -> None:
     for _ in range(2):
         await client.get("/42")
     (rule,) = (each for each in app.url_map.iter_rules() if each.endpoint == "view")
-    _, serve = rule.shortcut  # type: ignore[attr-defined]
-    takes_it = name in ("first", "first_of_two", "first_and_rest", "one_too_many")
-    assert (serve is shortcut._with_first) == takes_it
+    view, serve, first = rule.shortcut  # type: ignore[attr-defined]
+    assert view is VIEWS[name]
+    assert serve is (shortlane.serve if name.startswith("sync") else shortcut._on_loop)
+    takes_it = "first" in name or "one_too_many" in name
+    assert first == ("id" if takes_it else None)
