@@ -26,7 +26,7 @@ from . import (
     workers,
 )
 from . import typing as ft
-from .asgi.shortcut import begin
+from .asgi import shortcut
 from .calling import AppType, apps, call_app, serve_asgi
 from .ctx import AppContext, RequestContext, _AppCtxGlobals
 from .dispatch import pipeline, teardown, urls
@@ -362,16 +362,13 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, Rendering, metaclass=AppType
         def __call__(self, *args: t.Any) -> t.Any:
             """Serve a connection."""
     else:
+        __call__ = shortcut.call
 
-        def __call__(self, scope: t.Any = None, receive: t.Any = None, send: t.Any = None) -> t.Any:
-            """Serve a connection: ``(scope, receive, send)`` is ASGI 3, two arguments are WSGI."""
-            if send is not None:
-                begun = begin(self, scope, receive, send)
-                if begun is not None:
-                    return begun
-                if self._asgi_is_own:
-                    return asgi.serve(self, scope, receive, send)
-            return call_app(self, scope, receive, send)
+    def _call(self, scope: t.Any, receive: t.Any, send: t.Any) -> t.Any:
+        """Serve a connection that takes no shortcut."""
+        if send is not None and self._asgi_is_own:
+            return asgi.serve(self, scope, receive, send)
+        return call_app(self, scope, receive, send)
 
     async def _begin(self, ctx: AppContext, driver: t.Any) -> None:
         await pipeline.begin(ctx, driver)

@@ -103,7 +103,7 @@ class ServedContext(AppContext):
 
 
 class MatchedContext(ServedContext):
-    """A context whose request has been matched already; made by `shortcut.begin`."""
+    """A context whose request has been matched already; made by `shortcut.call`."""
 
     matched = True
     found: Matched

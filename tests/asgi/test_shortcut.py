@@ -22,7 +22,7 @@ from asyncflask import (
     session,
     stream_with_context,
 )
-from asyncflask.asgi import shortcut
+from asyncflask.asgi import shortcut, shortlane
 from asyncflask.signals import forget_unheard, request_finished, request_tearing_down
 
 from ..scopes import scope
@@ -222,11 +222,9 @@ def make_app(does: Deed, is_async: bool) -> tuple[Flask, list[t.Any]]:
 
 def takes_shortcut(app: Flask, asked: t.Any) -> bool:
     """Whether a request's view has the only say, or an exchange handles it."""
-    begun: t.Any = shortcut.begin(app, asked, Exchange().receive, Exchange().send)
-    if begun is None:
-        return False
+    begun: t.Any = shortcut.call(app, asked, Exchange().receive, Exchange().send)
     begun.close()
-    return begun.cr_code.co_qualname in ("_on_loop", "serve")
+    return begun.cr_code in (shortcut._on_loop.__code__, shortlane.serve.__code__)
 
 
 async def answer(does: Deed, way: str, is_async: bool) -> tuple[list[t.Any], list[t.Any]]:
