@@ -7,10 +7,11 @@ from functools import partial
 
 from ..dispatch import pipeline, teardown
 from ..dispatch.plan import Hooks
-from ..dispatch.returns import as_plain, make_response, plain_parts, quick_response
+from ..dispatch.returns import as_plain, may_block, plain_parts, to_response
 from ..drivers import LoopDriver, ThreadDriver
 from ..hops import Hop
 from ..workers import Lane, carry_over
+from ..wrappers.response import Response, text_response
 from ..wrappers.wire import whole
 from .http import Exchange, Message
 from .served import MatchedContext
@@ -106,9 +107,12 @@ async def finalized(
     if ctx.is_touched and (ctx.answered is not None or ctx.after_functions is not None):
         return partial(same, value)
     app, ctx.is_finalized = ctx.app, True
-    response = quick_response(app, value)
-    if response is None:
-        response = await make_response(ctx, thread or LoopDriver(app), value)
+    if type(value) is str:  # PERF: 0.1 us; an app with a class of its own does not come here
+        response = text_response(Response, value)
+    elif may_block(value):
+        response = await (thread or LoopDriver(app)).call(to_response, app, value)
+    else:
+        response = to_response(app, value)
     for func in after:
         made = func(response)
         if thread is None:

@@ -126,13 +126,6 @@ async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:
     return to_response(ctx.app, value)
 
 
-def quick_response(app: t.Any, value: t.Any) -> t.Any:
-    """Make a response of a value as `to_response` does; return None if that may block."""
-    if type(value) is str:  # PERF: asked first, in one call, 0.1 us less
-        return text_response(app.response_class, value)
-    return None if may_block(value) else to_response(app, value)
-
-
 def may_block(value: t.Any) -> bool:
     """Whether to make a response of a value may block: a WSGI application is called for that."""
     if type(value) in _QUICK:

@@ -42,6 +42,7 @@ _completes = ResponseBase.get_wsgi_headers
 
 #: Final statuses of responses without a body (RFC 9110 section 6.4.1).
 _BODILESS = frozenset({204, 304})
+_BODIED = frozenset(range(200, 600)) - _BODILESS
 
 #: Letters of values that are likely to be sent again: those of lengths and types, not of cookies.
 _SHORT = 40
@@ -83,9 +84,9 @@ class _Sent(dict[tuple[str, str], tuple[bytes, bytes]]):
 _sent = _Sent()
 _raw = _sent.__getitem__
 
-#: The headers in ASGI's form of responses that are likely to be sent again, by status and headers;
-#: none if it takes more to know them.
-_heads: dict[t.Any, RawHeaders] = {}
+#: All the headers of responses that are likely to be sent again, in ASGI's form; none if it takes
+#: more to know them.
+_heads: dict[tuple[tuple[str, str], ...], RawHeaders] = {}
 
 
 class Asked(t.Protocol):
@@ -229,12 +230,11 @@ def whole(response: t.Any, request: Asked, is_last: bool) -> Whole | None:
     headers = response.headers
     if is_last or type(headers) is not Headers or Response.get_wsgi_headers is not _completes:
         return as_whole(response, request)
-    status = response._status_code
-    key = (status, *headers._list)
+    status, key = response._status_code, tuple(headers._list)
     raw = _heads.get(key)
-    if not raw:
-        if raw is None:
-            _keep_head(response, key)
+    if raw is None:
+        _keep_head(response, key)
+    if not raw or status not in _BODIED:
         return as_whole(response, request)
     try:
         body = b"".join(response.response)
@@ -244,16 +244,15 @@ def whole(response: t.Any, request: Asked, is_last: bool) -> Whole | None:
     return start, {"type": "http.response.body", "body": body}
 
 
-def _keep_head(response: Response, key: tuple[t.Any, ...]) -> None:
-    """Keep the head of a response if all of its headers were sent before."""
-    status, *headers = key
+def _keep_head(response: Response, headers: tuple[tuple[str, str], ...]) -> None:
+    """Keep the headers of a response with a list for a body, if each of them was sent before."""
     if all(map(_sent.__contains__, headers)):
-        raw = complete_headers(response, status) if 200 <= status <= 599 else None
-        if raw is None or any(name in _LOCATED for name, _ in raw):  # it may change meanwhile
+        raw = complete_headers(response, 200) or []
+        if any(name in _LOCATED for name, _ in raw):  # the response may say how they are sent
             raw = []
         if len(_heads) >= _KEPT:
             _heads.clear()
-        _heads[key] = raw
+        _heads[headers] = raw
 
 
 @lru_cache(maxsize=256)  # an app has a few dozen; bounded in case it makes names up
