@@ -78,7 +78,8 @@ def _as_headers(given: t.Any) -> Headers:
 
 def _lacks_both(headers: Headers) -> bool:
     """Whether the headers that were given are such that `_ADDED` come behind them."""
-    return type(headers) is Headers and _ADDED.isdisjoint(name.lower() for name, _ in headers)
+    names = [name.lower() for name, _ in headers._list] if type(headers) is Headers else _ADDED
+    return _ADDED.isdisjoint(names)
 
 
 class Response(ResponseBase):

@@ -209,6 +209,9 @@ WHOLE: dict[str, t.Callable[[], t.Any]] = {
     "headers of another kind": lambda: changed(
         Response("text"), headers=Unheard({"X-A": "b", "Content-Length": "4"})
     ),
+    "the same headers of the usual kind": lambda: changed(
+        Response("text"), headers=Headers({"X-A": "b", "Content-Length": "4"})
+    ),
     "no headers": lambda: changed(Response("text"), headers=Headers()),
     "pieces of both kinds": lambda: Response(t.cast("t.Any", ["te", b"xt"]), headers={"X-A": "b"}),
     "text after all": lambda: changed(Response("text"), response=["t\u00e4xt"]),
