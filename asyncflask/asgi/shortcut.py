@@ -123,9 +123,9 @@ def _note(
 def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
     app, hooks = ctx.app, rule.hooks
-    if hooks is None or hooks.view is not view or not hooks.hold(app._say):
+    if hooks is None or hooks.view is not view or hooks.seen != app._say:
         hooks = rule.hooks = Hooks(app, blueprints_of(rule.endpoint), view)
-        if not hooks.hold(app._say):  # somebody listens
+        if hooks.seen != app._say:  # somebody listens
             return False
     ctx.hooks = hooks
     return hooks.in_one_place  # type: ignore[no-any-return]

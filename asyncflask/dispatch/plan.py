@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import typing as t
-from functools import partial
 
 from ..connections import Kind
 from ..ctx import AppContext
@@ -95,7 +94,7 @@ def _hooks(app: t.Any, kind: Kind, blueprints: list[str]) -> list[t.Callable[...
 class Hooks:
     """The callbacks of the requests of one rule, each kind in the order in which it is called.
 
-    They are a copy of what the app's registries hold; `hold` tells whether they still do.
+    They are a copy of what the app's registries hold; `seen` tells whether they still do.
 
     :param app: the app.
     :param blueprints: the blueprints that the rule belongs to, innermost first.
@@ -106,9 +105,9 @@ class Hooks:
         *registries, ends, _ = say = app._say
         before, after, teardown, processors = registries
         inner = (*blueprints, None)
-        #: Tells whether these are all that have a say in the rule's requests, if it is given what
-        #: has a say in the app's, at this moment.
-        self.hold: t.Callable[[t.Any], bool] = _comparison(say, inner)
+        #: Equals what has a say in the app's requests as long as these are all that have a say in
+        #: the rule's. PERF: 0.03 us less than to call what tells it.
+        self.seen = _seen(say, inner)
         self.view = view
         self.before = [func for name in reversed(inner) for func in before.get(name, ())]
         self.after = [func for name in inner for func in reversed(after.get(name, ()))]
@@ -127,8 +126,8 @@ class Hooks:
         return not any(map(stays_on_loop, handlers))
 
 
-def _comparison(say: tuple[t.Any, ...], inner: tuple[str | None, ...]) -> t.Callable[[t.Any], bool]:
-    """Return what tells whether a rule's callbacks are those that there are now.
+def _seen(say: tuple[t.Any, ...], inner: tuple[str | None, ...]) -> tuple[t.Any, ...] | _OfRule:
+    """Return what equals what there is now, as long as a rule's callbacks are the same.
 
     PERF: 0.1 us for four of them, where to walk the registries takes 6 us of each request.
 
@@ -138,14 +137,21 @@ def _comparison(say: tuple[t.Any, ...], inner: tuple[str | None, ...]) -> t.Call
     *registries, ends, _ = say
     if sum(map(len, say[:-1])) <= _FEW:
         copies = ({name: [*funcs] for name, funcs in each.items()} for each in registries)
-        return (*copies, [*ends], set()).__eq__
-    looks = (*(each for each in registries for _ in inner), {None: ends})
-    names = (*(inner * len(registries)), None)
-    seen = [None if found is None else [*found] for found in map(dict.get, looks, names)]
-    return partial(_are_same, say, looks, names, seen)
+        return (*copies, [*ends], set())
+    return _OfRule(say, inner)
 
 
-def _are_same(
-    before: t.Any, looks: t.Any, names: t.Any, seen: list[t.Any], say: tuple[t.Any, ...]
-) -> bool:
-    return say is before and not say[-1] and [*map(dict.get, looks, names)] == seen
+class _OfRule:
+    """What a rule has in registries that hold much for others, too."""
+
+    def __init__(self, say: tuple[t.Any, ...], inner: tuple[str | None, ...]) -> None:
+        *registries, ends, _ = self._say = say
+        self._looks = (*(each for each in registries for _ in inner), {None: ends})
+        self._names = (*(inner * len(registries)), None)
+        self._found = [None if found is None else [*found] for found in self._find()]
+
+    def _find(self) -> t.Iterable[list[t.Any] | None]:
+        return map(dict.get, self._looks, self._names)
+
+    def __eq__(self, say: t.Any) -> bool:
+        return say is self._say and not say[-1] and [*self._find()] == self._found

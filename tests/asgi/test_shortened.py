@@ -324,6 +324,57 @@ def headers_replaced_after(site: Site) -> None:
 
 
 @deed
+def headers_of_another_kind_after(site: Site) -> None:
+    class Own(Headers):
+        def __iter__(self) -> t.Any:
+            yield from super().__iter__()
+            yield "X-Own", "1"
+
+    def change(response: Response) -> Response:
+        response.headers = Own(response.headers)
+        return response
+
+    site.app.after_request(site.noted("replaces", change))
+
+
+@deed
+def body_changed_in_place_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        t.cast("list[t.Any]", response.response)[:] = ["z", b"y"]
+        return response
+
+    site.app.after_request(site.noted("changes", change))
+
+
+@deed
+def trailers_set_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.trailers = {"X-End": "1"}
+        return response
+
+    site.app.after_request(site.noted("sets", change))
+
+
+@deed
+def closed_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.call_on_close(lambda: site.events.append("closed"))
+        return response
+
+    site.quiet()
+    site.app.after_request(site.noted("registers", change))
+
+
+@deed
+def wrong_status_set_after(site: Site) -> None:
+    def change(response: Response) -> Response:
+        response.status_code = 99
+        return response
+
+    site.app.after_request(site.noted("sets", change))
+
+
+@deed
 def headers_cleared_after(site: Site) -> None:
     site.app.after_request(site.noted("clears", lambda made: made.headers.clear() or made))
 
@@ -508,6 +559,8 @@ async def test_callbacks(name: str, is_async: bool, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "time", lambda: 1.6e9)  # the cookies' time is the same
     short = await played(DEEDS[name], SHORT, is_async)
     assert short == await played(DEEDS[name], LONG, is_async)
+    for _ in range(2):  # its head was sent before
+        assert short == await played(DEEDS[name], SHORT, is_async)
     assert short[0]["status"]
     assert short[2]
 

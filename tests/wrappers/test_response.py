@@ -211,6 +211,8 @@ def test_text_becomes_what_the_class_makes_of_it(kind: type[Response], text: str
         ("default_mimetype", None),
         ("default_mimetype", "text/own"),
         ("automatically_set_content_length", False),
+        ("set_data", lambda made, value: setattr(made, "response", [b"own"])),
+        ("_clean_status", lambda made, value: ("201 Own", 201)),
         ("__init__", lambda made, *args, **named: Text.__init__(made, "own")),
     ],
 )
