@@ -91,7 +91,7 @@ def call(app: t.Any, scope: t.Any = None, receive: t.Any = None, send: t.Any = N
     ctx.connection = scope, receive, send, copy_context()
     if others and not _note(ctx, others, host):
         return app._call(scope, receive, send)
-    if any(say) and not _find_hooks(ctx, rule, view):
+    if any(say) and not _find_hooks(ctx, rule, view, say):
         return Exchange(app, *ctx.connection, ctx).serve()
     return serve(ctx, view, first)
 
@@ -120,12 +120,12 @@ def _note(
     return True
 
 
-def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View) -> bool:
+def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View, say: tuple[t.Any, ...]) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
-    app, hooks = ctx.app, rule.hooks
-    if hooks is None or hooks.view is not view or hooks.seen != app._say:
-        hooks = rule.hooks = Hooks(app, blueprints_of(rule.endpoint), view)
-        if hooks.seen != app._say:  # somebody listens
+    hooks = rule.hooks
+    if hooks is None or hooks.view is not view or hooks.seen != say:
+        hooks = rule.hooks = Hooks(ctx.app, blueprints_of(rule.endpoint), view)
+        if hooks.seen != say:  # somebody listens
             return False
     ctx.hooks = hooks
     return hooks.in_one_place  # type: ignore[no-any-return]

@@ -80,7 +80,8 @@ async def handled(ctx: MatchedContext, hooks: Hooks) -> Answer | Known:
             args = ctx.found[1]
             value = hooks.view(**args) if args else hooks.view()
             value = await value if thread is None else thread.settled(value)
-    if hooks.seen != ctx.app._say:
+    app = ctx.app
+    if hooks.seen != (app._sight or app._look())[0]:
         return partial(same, value)
     answer = None if hooks.after else answer_of(ctx, value)
     if answer is None:
