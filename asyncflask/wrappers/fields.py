@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequestKeyError
 
 K = t.TypeVar("K")
 V = t.TypeVar("V")
+Fields = t.TypeVar("Fields", bound="datastructures.MultiDict[str, str]")
 
 _Theirs = datastructures.ImmutableMultiDict
 _values_of, _new, _update = dict.get, dict.__new__, dict.update
@@ -23,7 +24,7 @@ class ImmutableMultiDict(_Theirs[K, V]):  # its name, for those who print it
     def __getitem__(self, key: K) -> V:
         found: t.Any = _values_of(self, key)
         if not found:
-            raise BadRequestKeyError(key)  # type: ignore[arg-type]  # any key, as werkzeug does
+            raise BadRequestKeyError(key)
         return found[0]  # type: ignore[no-any-return]
 
     if not t.TYPE_CHECKING:  # the types are werkzeug's
@@ -48,3 +49,10 @@ def fields_of(values: dict[str, list[str]]) -> ImmutableMultiDict[str, str]:
     made: t.Any = _new(ImmutableMultiDict)  # whose constructor makes a dict, and no more
     _update(made, values)  # nobody has seen it yet, so that it may still be changed
     return made  # type: ignore[no-any-return]
+
+
+def found_sooner(fields: Fields) -> Fields:
+    """Return fields that nobody has seen yet; if they are of werkzeug's class, of ours."""
+    if type(fields) is _Theirs:
+        t.cast("t.Any", fields).__class__ = ImmutableMultiDict
+    return fields

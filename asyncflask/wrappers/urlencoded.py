@@ -35,15 +35,16 @@ def urlencoded_fields(form: bytes) -> dict[str, list[str]]:
     :param form: the form as it was sent.
     :raises UnicodeDecodeError: if there are bytes in it that are no UTF-8 and were not escaped.
     """
-    pairs, equals = _parts(form)
     fields: dict[str, list[str]] = {}
-    if equals == "=":
+    if _ESCAPE not in form:
+        pairs = form.replace(b"+", b" ").decode().split("&")
         for pair in pairs:
             name, _, value = pair.partition("=")
             fields[name] = [value]
         if len(fields) == len(pairs) and "" not in fields:  # each was sent once, and is a field
             return fields
         fields = {}
+    pairs, equals = _parts(form)
     for pair in pairs:
         if pair:
             name, _, value = pair.partition(equals)
