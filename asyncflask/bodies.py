@@ -153,13 +153,28 @@ class Body(ABC):
         """Whether nothing was held or taken so far."""
         return not (self._taken or self._rest or self._held)
 
-    def read_all(self) -> bytes:
-        """Return all that is left; raises what `take` does."""
+    def restrict(self, limit: int | None) -> None:
+        """Let no more than so many bytes be read.
+
+        :raises RequestEntityTooLarge: (413) if it is declared to be longer.
+        """
+        self.limit = limit
+        if limit is not None and (self.declared or 0) > limit:
+            raise RequestEntityTooLarge
+
+    def read_all(self, limit: int | None = None) -> bytes:
+        """Return all that is left.
+
+        :param limit: as for `restrict`, whose errors this raises, besides those of `take`.
+        """
+        if limit is None:
+            self.limit = None
+        else:
+            self.restrict(limit)
         rest = self._rest
         if rest and self.complete and self._held is None:  # PERF: 1 us less, for most bodies
-            self._rest, self._taken = b"", self._taken + len(rest)
-            if self.limit is not None and self._taken > self.limit:
-                raise RequestEntityTooLarge
+            self._rest = b""
+            self._count(rest)
             return rest
         return b"".join(iter(self.take_piece, b""))
 
@@ -271,7 +286,7 @@ class _RawReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Return all that is left. PERF: 1 MiB in 20 us, by `io`'s own pieces of 8 KiB in 700."""
-        return self.body.read_all()
+        return self.body.read_all(self.body.limit)
 
 
 class BodyReader(io.BufferedReader):

@@ -61,9 +61,12 @@ class RequestBody(Body):
         context: Context,
         send: Send | None = None,
     ) -> None:
-        self._server = receive, context, send
+        self._connection = None, receive, send, context
         if declared != 0:
             self.declared, self.complete = declared, False
+
+    #: The connection's scope, ``receive`` and ``send``, and its context variables.
+    _connection: tuple[t.Any, Receive, Send | None, Context]
 
     _arrivals: Arrivals | None = None
 
@@ -71,7 +74,7 @@ class RequestBody(Body):
     def arrivals(self) -> Arrivals:
         """The connection's messages: for this body, and for who waits for the client to leave."""
         if self._arrivals is None:
-            receive, context, _ = self._server
+            _, receive, _, context = self._connection
             self._arrivals = Arrivals(InContext(receive, context))
         return self._arrivals
 
@@ -85,12 +88,12 @@ class RequestBody(Body):
 
     async def send(self, message: Message) -> None:
         """Send a message."""
-        _, context, send = self._server
+        _, _, send, context = self._connection
         await called_in(context, t.cast("Send", send), message)
 
     async def send_links(self, links: list[bytes]) -> bool:
         """Send links ahead of the response, if that has not begun; return whether they were."""
-        if self.answered or self._server[2] is None:
+        if self.answered or self._connection[2] is None:
             return False
         await self.send({"type": "http.response.early_hint", "links": links})
         return True
@@ -115,7 +118,7 @@ class RequestBody(Body):
         # NOTE: on trio, what ends the waiting has to be entered before it begins.
         if self._arrivals is not None or _get_running_loop() is None:
             return False
-        receive, context, _ = self._server
+        _, receive, _, context = self._connection
         steps: t.Any = context.run(receive).__await__()
         try:
             waits_for = context.run(next, steps)
@@ -189,6 +192,33 @@ class RequestBody(Body):
             super().release()
         if self._rest or self._held is not None:
             self._let_go()
+
+
+_new = object.__new__
+
+
+def body_of(
+    connection: tuple[t.Any, Receive, Send, Context],
+    declared: int | None,
+    timeout: float | None,
+) -> RequestBody:
+    """Return the body of a request.
+
+    PERF: 0.2 us less than the constructor's call takes (until Python 3.13), and 0.2 us less for
+    what is looked at, and found in the object itself.
+
+    :param connection: the connection's scope, ``receive`` and ``send``, and its context variables.
+    :param declared: as for `RequestBody`.
+    :param timeout: seconds for which the client may be silent in the middle of it.
+    """
+    body = _new(RequestBody)
+    body._connection = connection
+    if declared != 0:
+        body.declared, body.complete, body.timeout = declared, False, timeout
+        body._arrivals = body._held = None
+        body._has_reader = body.timed_out = False
+        body._taken = 0
+    return body
 
 
 def declared_length(notable: t.Mapping[bytes, list[bytes]]) -> int | None:

@@ -11,7 +11,7 @@ from ..unlocked import cached_property
 from ..wrappers import Request
 from ..wrappers.scope import notable_headers
 from .arrivals import Message, Receive
-from .body import RequestBody, Send, declared_length
+from .body import RequestBody, Send, body_of, declared_length
 
 #: A connection: its scope, ``receive`` and ``send``, and the context variables as the server has
 #: set them.
@@ -61,14 +61,11 @@ class ServedContext(AppContext):
         self.declared = declared_length(self.notable)
 
     def _make_request(self) -> Request:
-        scope, receive, send, entered = self.connection
         app, self.is_touched = self.app, True
-        body = RequestBody(self.declared, receive, entered, send)
-        if not body.complete:
-            body.timeout = app.config["BODY_TIMEOUT"]
+        body = body_of(self.connection, self.declared, app.config["BODY_TIMEOUT"])
         if self.is_answered:
             body.answered = True
-        request: Request = app.request_class.from_scope(scope, body)
+        request: Request = app.request_class.from_scope(self.connection[0], body)
         request.json_module = app.json
         if self.notable is not None:
             request.notable = self.notable

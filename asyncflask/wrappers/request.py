@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import anyio.to_thread
 from werkzeug.datastructures import EnvironHeaders, Headers, ImmutableMultiDict
-from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.routing import Rule
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.sansio.utils import get_host
@@ -23,6 +23,7 @@ from ..app_globals import State
 from ..bodies import CHUNK_BYTES, Body
 from ..loops import on_event_loop
 from ..unlocked import cached_property
+from .fields import found_sooner
 from .form import WithForm
 from .scope import environ_from_scope, joined_headers, path_below_root
 from .wire import wire_header
@@ -51,6 +52,8 @@ _LONGEST_HOST = 259
 
 #: `get_host` for hosts seen before; bounded, since clients choose them.
 _found_host = lru_cache(maxsize=256)(get_host)
+
+_new = object.__new__
 
 #: The content types of JSON, without parameters: there is one.
 _JSON = [b"application/json"]
@@ -134,12 +137,12 @@ class Request(WithForm):
         :param scope: the connection's scope.
         :param body: where the body comes from.
         """
-        if cls.__init__ is not Request.__init__:
-            environ = environ_from_scope(scope, body.reader)
-            made = cls(environ)
-            made.scope, made._body = scope, body
-            return made
-        self = cls.__new__(cls)
+        if cls is Request:  # PERF: 0.1 us less than to look at what it has
+            self = _new(cls)
+        elif cls.__init__ is not Request.__init__:
+            self = cls(environ_from_scope(scope, body.reader))
+        else:
+            self = cls.__new__(cls)
         self.scope, self._body = scope, body
         return self
 
@@ -176,10 +179,11 @@ class Request(WithForm):
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies that were sent; of two with the same name, the first one counts."""
         if self.scope is None or "headers" in self.__dict__:
-            return super().cookies
+            return found_sooner(super().cookies)
         # PERF: 5 us where nothing else asks for the headers, which are not made for this alone.
         sent = b"; ".join(self.notable.get(b"cookie", ())).decode("latin-1")
-        return t.cast("ImmutableMultiDict[str, str]", parse_cookie(sent, self.dict_storage_class))
+        made = found_sooner(parse_cookie(sent, self.dict_storage_class))
+        return t.cast("ImmutableMultiDict[str, str]", made)
 
     @cached_property
     def host(self) -> str:
@@ -220,20 +224,14 @@ class Request(WithForm):
         if body is None:
             streamed = getattr(self.url_rule, "stream_body", False)
             return StreamedBody(t.cast("t.Any", super().stream)) if streamed else super().stream
-        self._limit(body)
+        body.restrict(self.max_content_length)
         return t.cast("t.IO[bytes]", body.reader)
 
-    def _limit(self, body: Body) -> None:
-        limit = body.limit = self.max_content_length
-        if limit is not None and (body.declared or 0) > limit:
-            raise RequestEntityTooLarge
-
-    def _read_for_form(self) -> bytes:
-        body, known = self._body, self.__dict__
+    def _read_for_form(self, known: dict[str, t.Any]) -> bytes:
+        body = self._body
         if body is None or "stream" in known or "_cached_data" in known:
-            return super()._read_for_form()
-        self._limit(body)
-        return body.read_all()
+            return super()._read_for_form(known)
+        return body.read_all(self.max_content_length)
 
     if not t.TYPE_CHECKING:  # the types are werkzeug's
 
@@ -251,8 +249,7 @@ class Request(WithForm):
                 and body is not None
                 and not (parse_form_data or "_cached_data" in known or "stream" in known)
             ):  # PERF: 6 us less, for which no file is made around the body
-                self._limit(body)
-                data = self._cached_data = body.read_all()
+                data = self._cached_data = body.read_all(self.max_content_length)
                 if not as_text:
                     return data
             return super().get_data(cache, as_text, parse_form_data)

@@ -17,6 +17,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from asyncflask import Flask, request
 from asyncflask.asgi.body import SMALL_BYTES, RequestBody
+from asyncflask.asgi.body import body_of as made_sooner
 from asyncflask.held import MEMORY_BYTES, allowance
 from asyncflask.workers import Lane
 
@@ -365,3 +366,33 @@ async def test_one_that_waits_for_the_body_can_be_cancelled() -> None:
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
     assert (ended, body.complete) == (["waiting"], False)
+
+
+@pytest.mark.parametrize("limit", [None, 3, 5])
+async def test_all_is_read_as_far_as_the_limit_goes(limit: int | None) -> None:
+    short, declared = body_of(part(b"abc", more=True), part(b"de")), body_of(part(b"abcde"), size=5)
+    for body in (short, declared):
+        await body.read_ahead(100)
+        if limit == 3:
+            with pytest.raises(RequestEntityTooLarge):
+                body.read_all(limit)
+        else:
+            assert body.read_all(limit) == b"abcde"
+        assert body.limit == limit
+
+
+@pytest.mark.parametrize("size", [0, 5, None])
+async def test_one_made_at_once_is_as_one_made_by_its_constructor(size: int | None) -> None:
+    """But for what it would find in its class."""
+    context = copy_context()
+    receivers = [Exchange(part(b"abcde")).receive for _ in range(2)]
+    made = RequestBody(size, receivers[0], context)
+    sooner = made_sooner(({}, receivers[1], Exchange().send, context), size, 7.5)
+    names = {*vars(made), *vars(sooner)} - {"_connection", "timeout"}
+    assert {name: getattr(made, name) for name in names} == {
+        name: getattr(sooner, name) for name in names
+    }
+    assert sooner.timeout == (None if size == 0 else 7.5)
+    for body in (made, sooner):
+        await body.read_ahead(100)
+        assert body.read_all() == (b"" if size == 0 else b"abcde")
