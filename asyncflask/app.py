@@ -39,6 +39,8 @@ from .wrappers import Request, Response, Websocket
 from .wsgi import entry as wsgi_entry
 
 if t.TYPE_CHECKING:
+    from types import TracebackType
+
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from click import Group
 
@@ -352,6 +354,21 @@ class Flask(lifecycle.Lifecycle, deciding.Deciding, Rendering, metaclass=AppType
         The middleware is honoured under ASGI servers too.
         """
         return wsgi_entry.serve(self, environ, start_response)
+
+    def log_exception(
+        self,
+        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
+    ) -> None:
+        """Log an exception that nothing handled, with the request's path and method.
+
+        NOTE: it is in this module as the format of the log, Flask's, has it "in app".
+        """
+        request = _current.request
+        path = request.path
+        if not path.isprintable():  # no client writes lines, or commands for a terminal, of its own
+            path = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
+        method = request.method if _current.websocket_context() is None else "WEBSOCKET"
+        self.logger.error(f"Exception on {path} [{method}]", exc_info=exc_info)
 
     async def asgi_app(self, scope: t.Any, receive: t.Any, send: t.Any) -> None:
         """The app as an ASGI application, for middleware: ``app.asgi_app = M(app.asgi_app)``."""

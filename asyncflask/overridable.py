@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import typing as t
 from functools import partial
-from types import TracebackType
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter, RequestRedirect
@@ -86,18 +85,6 @@ class OverridableSteps(App):
         :raises Exception: `e` itself, where `PROPAGATE_EXCEPTIONS` holds.
         """
         return t.cast("Response", self._step(pipeline.handle_exception, e))
-
-    def log_exception(
-        self,
-        exc_info: tuple[type, BaseException, TracebackType] | tuple[None, None, None],
-    ) -> None:
-        """Log an exception that nothing handled, with the request's path and method."""
-        request = _current.request
-        path = request.path
-        if not path.isprintable():  # no client writes lines, or commands for a terminal, of its own
-            path = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in path)
-        method = request.method if _current.websocket_context() is None else "WEBSOCKET"
-        self.logger.error(f"Exception on {path} [{method}]", exc_info=exc_info)
 
     def dispatch_request(self) -> ft.ResponseReturnValue:
         """Call the view of the current request and return what it returns."""

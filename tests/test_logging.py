@@ -145,8 +145,7 @@ def test_unhandled_exception(app: Flask) -> None:
     stream = io.StringIO()
     response = app.test_client().get("/fail", errors_stream=stream)
     assert response.status_code == 500
-    assert "ERROR in" in stream.getvalue()
-    assert "Exception on /fail [GET]\n" in stream.getvalue()
+    assert "] ERROR in app: Exception on /fail [GET]\n" in stream.getvalue()
     assert "ZeroDivisionError: on purpose" in stream.getvalue()
 
 
