@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 import typing as t
 from collections.abc import Iterator
 
@@ -15,6 +18,25 @@ from asyncflask.held import MEMORY_BYTES, SMALL_PIECE, Allowance, Held, allowanc
 
 LARGE = b"x" * (MEMORY_BYTES - 10)
 STEPS = st.lists(st.integers(1, 60) | st.binary(max_size=40) | st.none(), max_size=30)
+
+#: Holds and reads ten bodies of 10 MB, and prints how many pages the last nine took of the system.
+TEN_BODIES = """
+import resource
+from asyncflask.held import Held
+
+def hold():
+    body = Held()
+    for _ in range(160):
+        assert body.keep(bytes(bytearray(1 << 16)), {allowed})
+    assert len(b"".join(iter(lambda: body.next_piece(1 << 16), b""))) == 160 << 16
+    body.close()
+
+hold()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(9):
+    hold()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +127,22 @@ def test_an_allowance_is_never_exceeded() -> None:
     assert [made.take(size, 10) for size in (6, 5, 4, 1, 0)] == [True, False, True, False, True]
     made.give_back(6)
     assert made.taken == 4
+
+
+def pages_of_ten_bodies(before: str = "", allowed: int = 32 << 20) -> int:
+    script = before + TEN_BODIES.format(allowed=allowed)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is how glibc keeps memory")
+def test_large_bodies_find_the_memory_of_those_before() -> None:
+    """Each takes 2,560 pages, and as many to be joined."""
+    assert pages_of_ten_bodies() < 9 * 1000
+    nothing_kept = "import asyncflask.held as held; held._keep_freed = id\n"
+    assert pages_of_ten_bodies(nothing_kept) > 9 * 4000
+
+
+def test_a_body_is_held_where_there_is_no_room_for_a_block() -> None:
+    all_there_is = "import asyncflask.held as held; held._LARGEST_BLOCK = 1 << 62\n"
+    assert pages_of_ten_bodies(all_there_is, 1 << 62) >= 0
