@@ -170,9 +170,8 @@ class Request(WithForm):
         if self.scope is None:
             return EnvironHeaders(self.environ)
         made = Headers()
-        made._list += joined_headers(
-            self.scope
-        ).items()  # PERF: 2 us, where `add` for each takes 15
+        # PERF: 2 us, where `add` for each takes 15
+        made._list += joined_headers(self.scope).items()
         return made
 
     @cached_property
