@@ -83,7 +83,7 @@ class Matcher:
         leaf = self._leaves.get(folder)
         if leaf is not None and slash:
             others, fits, ends = leaf
-            if name not in others and fits(name) and method in ends:
+            if not (others and name in others) and fits(name) and method in ends:
                 rule, variable, convert = ends[method]
                 try:
                     return rule, {variable: convert(name)}
