@@ -31,8 +31,20 @@ def pairs(form: bytes) -> list[tuple[str, str]]:
     """Return the pairs of a form, of which the fields say the same."""
     found = urlencoded_pairs(form)
     by_name = urlencoded_fields(form)
-    assert [*by_name.items()] == [*MultiDict(found).lists()]
+    assert [*by_name.lists()] == [*MultiDict(found).lists()]
     return found
+
+
+@pytest.mark.parametrize(
+    "form",
+    [b"", b"&", b"a=1&&b=2", b"=1", b"a&b", b"a=1&a=2", b"a=1=2", b"a=&a", b"a=1&a=2=3&", b"%61=1"],
+)
+def test_fields_are_as_those_of_pairs(form: bytes) -> None:
+    made = urlencoded_fields(form)
+    assert isinstance(made, ImmutableMultiDict)
+    assert made == MultiDict(expected(form))
+    assert made.to_dict(flat=False) == MultiDict(expected(form)).to_dict(flat=False)
+    assert {type(values) for values in dict.values(t.cast("t.Any", made))} <= {list}
 
 
 def test_fields_of_a_browser() -> None:
