@@ -11,6 +11,7 @@ import typing as t
 from functools import cached_property
 
 from . import signals, watched
+from .built_urls import find_here
 from .ctx import AppContext
 from .dispatch.plan import NOT_OURS
 from .dispatch.returns import json_writer
@@ -30,7 +31,13 @@ from .wrappers.scope import is_plain_host
 _ENTRIES = ("asgi_app", "wsgi_app")
 
 #: The methods whose own implementation others know how to do without.
-METHODS = (*OVERRIDABLE, *_ENTRIES, "create_url_adapter")
+METHODS = (
+    *OVERRIDABLE,
+    *_ENTRIES,
+    "create_url_adapter",
+    "inject_url_defaults",
+    "url_for",
+)
 
 _ATTRIBUTES = (
     "_middleware",
@@ -62,6 +69,7 @@ _DERIVED = (
     "_answers_plainly",
     "_asgi_is_own",
     "_converts_in_thread",
+    "_links_plainly",
     "_matcher",
     "_overridden",
     "_say",
@@ -228,6 +236,17 @@ class Deciding(OverridableSteps):
     def _converts_in_thread(self) -> bool:
         """Whether matching a URL may run code that blocks."""
         return has_custom_converters(self.url_map)
+
+    @cached_property
+    def _links_plainly(self) -> bool:
+        """Whether `url_for` is our own, and only `url_default_functions` may add to its values."""
+        return self._is_own("inject_url_defaults") and self._is_own("url_for")
+
+    def _find_url(self, endpoint: str, values: dict[str, t.Any]) -> str | None:
+        """Return what `url_for` would, if it has done so before and nobody else is to be asked."""
+        if not self._links_plainly or self.url_default_functions:
+            return None
+        return find_here(endpoint, values)
 
     @cached_property
     def _matcher(self) -> Matcher | None:
