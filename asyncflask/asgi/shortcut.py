@@ -109,7 +109,7 @@ def _note(
             notable[name] = [value]
         if name == b"cookie":
             session = ctx.app.config["SESSION_COOKIE_NAME"].encode()
-            ctx.sends_session = ctx.sends_session or session in value
+            ctx.sends_session = ctx.sends_session or value.find(session) >= 0
         elif name == b"content-length" and length is None and _is_length(value):
             length = value
         elif name != b"content-type":

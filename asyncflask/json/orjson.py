@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 import typing as t
 
-from .provider import COMPACT, DefaultJSONProvider, _at_once, read_json, uncollected
+from .provider import _COMPACTLY, LARGE, DefaultJSONProvider, _at_once, read_json, uncollected
 
 try:
     import orjson
@@ -25,7 +25,7 @@ except ImportError as error:
     ) from error
 
 
-_dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
+_dumps, _loads, _SORTED = orjson.dumps, orjson.loads, orjson.OPT_SORT_KEYS
 _COMPACT = orjson.OPT_APPEND_NEWLINE
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
 
@@ -63,7 +63,9 @@ class OrjsonProvider(DefaultJSONProvider):
             written = self._written(obj, self.option)
             if written is not None:
                 return written.decode()
-            kwargs = {"separators": COMPACT}
+            kwargs = _COMPACTLY
+        if kwargs == _COMPACTLY:
+            return self._compact(obj, self._as_orjson)
         return super().dumps(obj, **{"default": self._as_orjson, **kwargs})
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
@@ -73,7 +75,9 @@ class OrjsonProvider(DefaultJSONProvider):
         :param kwargs: arguments of `json.loads`. With any of them, the standard library reads.
         :raises ValueError: if `s` is not JSON, or nests deeper than 1024 levels.
         """
-        return read_json(s, **kwargs) if kwargs else uncollected(orjson.loads, s)
+        if kwargs:
+            return read_json(s, **kwargs)
+        return _loads(s) if len(s) < LARGE else uncollected(_loads, s)
 
     def response_body(self, obj: t.Any) -> bytes:
         """Return what `response` sends for a value: indented in debug mode, with a newline.
