@@ -120,6 +120,9 @@ class Deciding(OverridableSteps):
     #: The ASGI middleware that was added; None as long as there is none.
     _middleware: Middleware | None = None
 
+    #: What `sessions` knows of the cookie that it set last: settings, and what they make of it.
+    _session_cookie: tuple[t.Any, ...] | None = None
+
     #: What a subclass or a tool put in the place of ``__call__``: a WSGI callable of the class.
     _wsgi_call: t.Callable[..., t.Any] | None = None
 

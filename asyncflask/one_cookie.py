@@ -7,14 +7,19 @@ usual, it is asked.
 from __future__ import annotations
 
 import re
+import sys
 import typing as t
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from .wrappers import Request, Response
+from .wrappers.wire import wire_header
 
 #: What a session's cookie has beside a date, by the names that `Response.set_cookie` has for it.
 ATTRIBUTES = ("domain", "path", "secure", "httponly", "samesite", "partitioned")
+
+#: PERF: bytes are looked for in bytes in 1,500 instructions more: Python makes an error for each.
+_QUOTE, _BLANK, _TAB = b'" \t'
 
 #: A usual name (RFC 9110 section 5.6.2).
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -28,28 +33,39 @@ def sent_cookie(request: Request, name: str) -> str | None:
 
     PERF: 0.7 us where nothing else asks for the cookies; to parse them all takes 4.
     """
-    known = vars(request)
+    known, kind = vars(request), type(request)
     if (
         request.scope is None
         or "cookies" in known  # or they are parsed from headers that may be changed
         or "headers" in known
-        or type(request).cookies is not Request.cookies
+        or (kind is not Request and kind.cookies is not Request.cookies)
     ):
         return request.cookies.get(name) if request.may_have_cookie(name) else None
     lines = request.notable.get(b"cookie")
     if lines is None:
         return None
     sent = lines[0] if len(lines) == 1 else b";".join(lines)
-    if b'"' in sent or not _TOKEN.fullmatch(name):  # quotes may hold what else ends a cookie
+    start = _start(name)
+    if _QUOTE in sent or start is None:  # quotes may hold what else ends a cookie
         return request.cookies.get(name)
-    wanted = name.encode()
+    if sent.startswith(start):  # PERF: 5,000 instructions less for the first of all
+        value = sent[len(start) :].partition(b";")[0]
+        if _BLANK not in value and _TAB not in value:
+            return value.decode("latin-1")
+    wanted = start[:-1]
     for pair in sent.split(b";"):
         key, _, value = pair.strip(b" \t").partition(b"=")
         if key == wanted or key.rstrip(b" \t") == wanted:
             value = value.lstrip(b" \t")
-            if b" " not in value and b"\t" not in value:  # else it is no cookie
+            if _BLANK not in value and _TAB not in value:  # else it is no cookie
                 return value.decode("latin-1")
     return None
+
+
+@lru_cache(maxsize=16)  # an app has one or two
+def _start(name: str) -> bytes | None:
+    """Return what a cookie of this name begins with; None if no cookie may have it."""
+    return name.encode() + b"=" if _TOKEN.fullmatch(name) else None
 
 
 def add_like_before(
@@ -103,6 +119,24 @@ def _around(name: str, expires: int | None, *attributes: t.Any) -> tuple[str, st
     made.set_cookie(name, ".", expires=expires, **dict(zip(ATTRIBUTES, attributes, strict=True)))
     before, _, behind = made.headers["Set-Cookie"].partition("=.")
     return f"{before}=", behind
+
+
+def sent_around(
+    name: str, attributes: tuple[t.Any, ...], limit: int
+) -> tuple[bytes, bytes, int] | None:
+    """Return what is sent before and behind the value of a cookie that has no date.
+
+    :param attributes: the values of `ATTRIBUTES`.
+    :param limit: letters beyond which there is more to it; 0 for none.
+    :return: these two, and how long the value may be; None if such a header cannot be sent.
+    """
+    before, behind = _around(name, None, *attributes)
+    try:
+        wire_header("Set-Cookie", before + behind)
+    except ValueError:
+        return None
+    room = (limit or sys.maxsize) - len(before) - len(behind)
+    return before.lstrip(" \t").encode("latin-1"), behind.rstrip(" \t").encode("latin-1"), room
 
 
 def vary_by_cookie(response: Response) -> None:

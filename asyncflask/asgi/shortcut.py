@@ -102,7 +102,7 @@ def _note(ctx: MatchedContext, headers: list[tuple[bytes, bytes]], host: bytes |
             notable[name] = [value]
         if name == b"cookie":
             session = ctx.app.config["SESSION_COOKIE_NAME"].encode()
-            ctx.sends_session = ctx.sends_session or session in value
+            ctx.sends_session = ctx.sends_session or value.find(session) >= 0
         elif name == b"content-length" and length is None and value.isdigit() and len(value) < 19:
             length = value  # up to more than there is (RFC 9110 section 8.6)
         elif name != b"content-type":

@@ -16,7 +16,9 @@ __all__ = ["dump", "dumps", "jsonify", "load", "loads"]
 
 
 def _provider() -> JSONProvider | None:
-    ctx = _current.app_context()
+    ctx = _current.context.get(None)  # PERF: mostly it is this one, found 500 instructions sooner
+    if ctx is not None and ctx._shared is not None:
+        ctx = ctx._shared
     provider: JSONProvider | None = None if ctx is None else ctx.app.json
     return provider
 

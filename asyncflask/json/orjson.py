@@ -12,7 +12,15 @@ from __future__ import annotations
 import inspect
 import typing as t
 
-from .provider import COMPACT, DefaultJSONProvider, Writer, _at_once, read_json, uncollected
+from .provider import (
+    _COMPACTLY,
+    LARGE,
+    DefaultJSONProvider,
+    Writer,
+    _at_once,
+    read_json,
+    uncollected,
+)
 
 try:
     import orjson
@@ -27,7 +35,7 @@ except ImportError as error:
 
 T = t.TypeVar("T")
 
-_dumps, _SORTED = orjson.dumps, orjson.OPT_SORT_KEYS
+_dumps, _loads, _SORTED = orjson.dumps, orjson.loads, orjson.OPT_SORT_KEYS
 _COMPACT = orjson.OPT_APPEND_NEWLINE
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
 
@@ -69,7 +77,9 @@ class OrjsonProvider(DefaultJSONProvider):
             written = self._writing(0, _nothing)(obj)
             if written is not None:
                 return written.decode()
-            kwargs = {"separators": COMPACT}
+            kwargs = _COMPACTLY
+        if kwargs == _COMPACTLY:
+            return self._compact(obj, self._as_orjson)
         return super().dumps(obj, **{"default": self._as_orjson, **kwargs})
 
     def loads(self, s: str | bytes, **kwargs: t.Any) -> t.Any:
@@ -79,7 +89,9 @@ class OrjsonProvider(DefaultJSONProvider):
         :param kwargs: arguments of `json.loads`. With any of them, the standard library reads.
         :raises ValueError: if `s` is not JSON, or nests deeper than 1024 levels.
         """
-        return read_json(s, **kwargs) if kwargs else uncollected(orjson.loads, s)
+        if kwargs:
+            return read_json(s, **kwargs)
+        return _loads(s) if len(s) < LARGE else uncollected(_loads, s)
 
     def _writer(self) -> Writer:
         otherwise = super()._writer()
