@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing as t
-from operator import attrgetter
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.formparser import FormDataParser
@@ -22,10 +21,9 @@ from .urlencoded import urlencoded_fields, urlencoded_pairs
 def _limit(name: str, config: str, doc: str) -> t.Any:
     """Make a limit: the request's own value if set, else the app's config, else the class's."""
     slot = f"_{name}"
-    own_of = attrgetter(slot)
 
     def get(self: WithForm) -> t.Any:
-        own = own_of(self)
+        own = getattr(self, slot)
         if own is not None:
             return own
         ctx = _current.context.get(None)  # PERF: mostly it is this one, found 0.1 us sooner
