@@ -10,7 +10,6 @@ import gc
 import inspect
 import json
 import sys
-import types
 import typing as t
 import weakref
 from datetime import date
