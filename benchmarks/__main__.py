@@ -31,10 +31,12 @@ from .over_servers import Pace, Servers
 from .rounds import Found, say
 from .selection import IN_PROCESS, SERVER, THROUGHPUT, Selection, SelectionError, select
 
-#: Chosen so that all of it takes 20 to 25 minutes on two quiet cores, and that the rounds of a
-#: figure lie far apart. A server's own clock counts nanoseconds: 0.15 s are precise enough. A
-#: machine with neighbours is fast for a second and slow for the next: rounds are many and short.
-PACES = {IN_PROCESS: Pace(36, 0.02), SERVER: Pace(14, 0.15, 0.05), THROUGHPUT: Pace(3, 0.8, 0.1)}
+#: Chosen so that all of it takes 20 to 30 minutes on two quiet cores, and that the rounds of a
+#: figure lie far apart. A machine with neighbours is fast for a moment and slow for the next, by
+#: half: a server's figure strays as much (18 to 25 %) whether it is of 0.02 s or of 0.2 s, and a
+#: server's own clock counts nanoseconds. So rounds are many and short: 8 of 0.2 s told a ratio to
+#: 9 % only, and made the best of many equal peers look 5 % better than it is.
+PACES = {IN_PROCESS: Pace(36, 0.02), SERVER: Pace(24, 0.08, 0.03), THROUGHPUT: Pace(3, 0.8, 0.1)}
 
 #: To see that everything works. The figures are worth nothing.
 QUICK = {IN_PROCESS: Pace(1, 0.01), SERVER: Pace(1, 0.05, 0.02), THROUGHPUT: Pace(1, 0.05, 0.02)}

@@ -14,6 +14,7 @@ import pkgutil
 import re
 import types
 import typing as t
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -173,13 +174,19 @@ def value_facts(where: str, value: object) -> Facts:
     if not isinstance(value, dict):
         return {where: described(value)}
     keys = {f"{where}[{key!r}]": described(each) for key, each in value.items()}
-    return {where: f"a {type(value).__name__}", **keys}
+    return {where: f"a {kind_of(value)}", **keys}
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a value's class, or of the container that it is a kind of."""
+    kinds = type(value).__mro__
+    return next((kind for kind in kinds if kind in (defaultdict, dict, list)), kinds[0]).__name__
 
 
 def described(value: object) -> str:
     """Return a line that is the same for equal values, for Flask's classes and for our own."""
     if isinstance(value, (list, tuple, set, frozenset)):
-        return f"{type(value).__name__}({', '.join(map(described, value))})"
+        return f"{kind_of(value)}({', '.join(map(described, value))})"
     if isinstance(value, (str, bytes, int, float, type(None), timedelta, re.Pattern)):
         return repr(value)
     if inspect.isclass(value):
