@@ -44,8 +44,9 @@ def sends_in_threads(
 
     @wraps(func)
     def either(self: S, data: D) -> t.Awaitable[R]:
-        lane = lanes.get(get_ident()) if lanes else None
-        return func(self, data) if lane is None else _wait(lane, func, self, data)
+        if lanes and (lane := lanes.get(get_ident())) is not None:
+            return t.cast("t.Awaitable[R]", _wait(lane, func, self, data))
+        return func(self, data)
 
     return either
 

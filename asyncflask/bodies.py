@@ -174,7 +174,10 @@ class Body(ABC):
         rest = self._rest
         if rest and self.complete and self._held is None:  # PERF: 1 us less, for most bodies
             self._rest = b""
-            self._count(rest)
+            if limit is None:
+                self._taken += len(rest)
+            else:
+                self._count(rest)
             return rest
         return b"".join(iter(self.take_piece, b""))
 

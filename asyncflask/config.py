@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 from werkzeug.utils import import_string
 
+from .watched import WatchedDict
+
 T = t.TypeVar("T")
 
 # What `silent=True` forgives: there is no such file, or the path names no file at all.
@@ -70,7 +72,7 @@ class ConfigAttribute(t.Generic[T]):
         obj.config[self.__name__] = value
 
 
-class Config(dict[str, t.Any]):
+class Config(WatchedDict[str, t.Any]):
     """A dict of configuration values, with ways to fill it.
 
     Later calls override earlier ones, so load defaults first::

@@ -117,12 +117,12 @@ class AppContext:
     #: Whether the client was seen to leave, and the view's work was ended for that.
     client_left = False
 
-    #: Whether the URL was matched already.
-    matched = False
+    #: Whether the URL was matched already; whether there is a response, so that no error handler
+    #: gets what is raised; whether the teardown functions have run.
+    matched = is_finalized = is_over = False
 
-    #: Whether there is a response, so that no error handler gets what is raised; and whether the
-    #: teardown functions have run.
-    is_finalized = is_over = False
+    #: What the URLs of its pages depend on, if some were built: a `built_urls.Linking`.
+    linking: t.Any = None
 
     #: Whether what a view returned may be sent without a response object.
     allows_plain = False

@@ -10,9 +10,11 @@ from __future__ import annotations
 import typing as t
 from functools import cached_property
 
-from . import signals
+from . import signals, watched
+from .built_urls import find_here
 from .ctx import AppContext
 from .dispatch.plan import NOT_OURS
+from .dispatch.returns import json_writer
 from .dispatch.steps import OVERRIDABLE, find_overridden
 from .json.provider import needs_no_response
 from .matcher import Matcher
@@ -21,6 +23,7 @@ from .mounts import Mounts
 from .overridable import OverridableSteps
 from .routing import Map, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
+from .watched import Watched
 from .wrappers import Request, Response
 from .wrappers.scope import is_plain_host
 
@@ -28,17 +31,25 @@ from .wrappers.scope import is_plain_host
 _ENTRIES = ("asgi_app", "wsgi_app")
 
 #: The methods whose own implementation others know how to do without.
-METHODS = (*OVERRIDABLE, *_ENTRIES, "create_url_adapter")
+METHODS = (
+    *OVERRIDABLE,
+    *_ENTRIES,
+    "create_url_adapter",
+    "inject_url_defaults",
+    "url_for",
+)
 
 _ATTRIBUTES = (
     "_middleware",
     "_mounts",
     "_wsgi_call",
+    "config",
     "json",
     "request_class",
     "response_class",
     "session_interface",
     "url_map",
+    "view_functions",
 )
 
 #: What is registered with an app, and may have a say in each of its requests.
@@ -58,6 +69,7 @@ _DERIVED = (
     "_answers_plainly",
     "_asgi_is_own",
     "_converts_in_thread",
+    "_links_plainly",
     "_matcher",
     "_overridden",
     "_say",
@@ -66,6 +78,29 @@ _DERIVED = (
     "_socket_matcher",
     "_wraps_wsgi",
 )
+
+
+class Sight:
+    """What an app's requests are judged by at first sight, as long as nothing of it changes.
+
+    PERF: a look at all of it took 2,000 instructions of each request, and this takes 300.
+
+    :param say: see `Deciding._say`.
+    :param matcher: what matches paths; None for an app whose requests all go the whole way.
+    :param json: the content type and the writer of JSON; None if they may change untold.
+    """
+
+    __slots__ = ("is_busy", "json", "matcher", "say")
+
+    def __init__(
+        self,
+        say: tuple[t.Any, ...],
+        matcher: Matcher | None,
+        json: tuple[tuple[bytes, bytes], t.Callable[[t.Any], bytes]] | None,
+    ) -> None:
+        self.say, self.matcher, self.json = say, matcher, json
+        #: Whether anybody but a view has a say, or may have it untold.
+        self.is_busy = any(say) or not all(isinstance(each, Watched) for each in say[:-1])
 
 
 class Deciding(OverridableSteps):
@@ -107,8 +142,9 @@ class Deciding(OverridableSteps):
             self._drop(("_answers_plainly", "_say", "_sight"))
 
     def _drop(self, derived: t.Iterable[str]) -> None:
-        for name in derived:
-            self.__dict__.pop(name, None)
+        with watched.lock:
+            for name in derived:
+                self.__dict__.pop(name, None)
 
     def _is_own(self, name: str) -> bool:
         return name not in self.__dict__ and getattr(type(self), name) is self._own[name]
@@ -143,28 +179,40 @@ class Deciding(OverridableSteps):
 
     @cached_property
     def _say(self) -> tuple[t.Any, ...]:
-        """What is true if anybody but its view has a say in a request that goes well.
-
-        PERF: the live registries side by side, for one call of `any`: 0.1 us, not 0.3.
-        """
+        """What is true if anybody but its view has a say in a request that goes well."""
         entered_here = self._asgi_is_own and self._mounts is None and not self._wraps_wsgi
         if not (entered_here and self._answers_plainly and self._asks_no_request):
             return NOT_OURS
         say = (*(getattr(self, name) for name in _REGISTRIES), signals.heard)
-        return say if all(isinstance(registry, dict) for registry in say[:4]) else NOT_OURS
+        is_told = self._config_tells and isinstance(self.view_functions, Watched)
+        is_told = is_told and all(isinstance(registry, dict) for registry in say[:4])
+        return say if is_told else NOT_OURS
 
     #: What `_look` returned, until something in it may have changed.
-    _sight: tuple[tuple[t.Any, ...], Matcher | None] | None = None
+    _sight: Sight | None = None
 
-    def _look(self) -> tuple[tuple[t.Any, ...], Matcher | None]:
-        """Return what a request is judged by at first sight: `_say`, and what matches its path.
-
-        PERF: before Python 3.12, 250 instructions for each look at what a cached property has kept,
-        and 50 at an attribute that is none: there are four in a request.
-        """
-        say = self._say
-        self._sight = sight = say, None if say is NOT_OURS else self._matcher
+    def _look(self) -> Sight:
+        """Return what requests are judged by at first sight."""
+        with watched.lock:
+            say, matcher, json = self._say, None, None
+            if say is not NOT_OURS and self.config["TRUSTED_HOSTS"] is None:
+                matcher = self._matcher
+            if self._answers_plainly and self._config_tells and "json" in vars(self):
+                json = json_writer(self.json)
+            self._sight = sight = Sight(say, matcher, json)
+            watched.see(self)
         return sight
+
+    def _look_again(self) -> None:
+        """Drop what `_look` returned."""
+        self._drop(("_sight",))
+
+    @property
+    def _config_tells(self) -> bool:
+        """Whether the settings are those that were set, and no class of its own makes them up."""
+        config: t.Any = vars(self).get("config")
+        kind: t.Any = type(config)
+        return issubclass(kind, Watched) and kind.__getitem__ is dict.__getitem__
 
     @cached_property
     def _ways(self) -> dict[t.Any, t.Any]:
@@ -191,6 +239,17 @@ class Deciding(OverridableSteps):
     def _converts_in_thread(self) -> bool:
         """Whether matching a URL may run code that blocks."""
         return has_custom_converters(self.url_map)
+
+    @cached_property
+    def _links_plainly(self) -> bool:
+        """Whether `url_for` is our own, and only `url_default_functions` may add to its values."""
+        return self._is_own("inject_url_defaults") and self._is_own("url_for")
+
+    def _find_url(self, endpoint: str, values: dict[str, t.Any]) -> str | None:
+        """Return what `url_for` would, if it has done so before and nobody else is to be asked."""
+        if not self._links_plainly or self.url_default_functions:
+            return None
+        return find_here(endpoint, values)
 
     @cached_property
     def _matcher(self) -> Matcher | None:

@@ -39,8 +39,8 @@ class Rule(RuleBase):
             )
         self.stream_body = stream_body
         self.cancel_on_disconnect, self.timeout = cancel_on_disconnect, timeout
-        #: The view that the shortcut knows for this rule, and what serves its requests there.
-        self.shortcut: tuple[t.Any, t.Any, str | None] = (None, None, None)
+        #: As what the app was seen when this was decided, the view, and what serves its requests.
+        self.shortcut: tuple[t.Any, t.Any, t.Any, str | None] = (None, None, None, None)
         #: The callbacks of its requests, if some have a say (see `dispatch.plan.Hooks`).
         self.hooks: t.Any = None
         #: Whether something may end the view's work before its time.

@@ -9,6 +9,8 @@ import typing as t
 
 from blinker import Namespace, Signal
 
+from . import watched
+
 __all__ = [
     "Namespace",
     "Signal",
@@ -84,6 +86,7 @@ heard: set[Signal] = set()
 
 def _note(signal: Signal, **_: t.Any) -> None:
     heard.add(signal)
+    watched.changed()
 
 
 for _signal in _OF_REQUESTS:
@@ -97,3 +100,4 @@ def forget_unheard() -> None:
             heard.discard(signal)
             if signal.receivers:  # another thread has just connected one
                 heard.add(signal)
+            watched.changed()

@@ -58,6 +58,12 @@ class Context(BaseContext):
         :param kwargs: its named arguments.
         """
         kind, marked = type(obj), False
+        environment: t.Any = self.environment
+        if obj is environment.url_for and len(args) == 1:
+            # PERF: 0.9 us, if it is known; 15 us for a page with 16 links.
+            known = obj.__self__._find_url(args[0], kwargs)
+            if known is not None:
+                return known
         if kind is Macro:
             if not kwargs and _takes_just(obj, len(args)):
                 obj, marked = obj._func, self.eval_ctx.autoescape
@@ -128,7 +134,10 @@ _missing: t.Any = object()
 
 
 class Attributes(Environment):
-    """An environment that finds the items of mappings and rows sooner."""
+    """An environment that finds the items of mappings and rows sooner, and URLs that are known."""
+
+    #: The app's own `url_for`, as templates are given it.
+    url_for: t.Any = None
 
     def getattr(self, obj: t.Any, attribute: str) -> t.Any:
         """Return what ``obj.attribute`` means in a template: an attribute, or else an item.

@@ -32,9 +32,9 @@ from .rounds import Found, say
 from .selection import IN_PROCESS, SERVER, THROUGHPUT, Selection, SelectionError, select
 
 #: Chosen so that all of it takes 20 to 25 minutes on two quiet cores, and that the rounds of a
-#: figure lie minutes apart. A server's own clock counts nanoseconds: 0.2 s are precise enough. A
+#: figure lie far apart. A server's own clock counts nanoseconds: 0.15 s are precise enough. A
 #: machine with neighbours is fast for a second and slow for the next: rounds are many and short.
-PACES = {IN_PROCESS: Pace(9, 0.08), SERVER: Pace(8, 0.2, 0.05), THROUGHPUT: Pace(3, 0.8, 0.1)}
+PACES = {IN_PROCESS: Pace(36, 0.02), SERVER: Pace(14, 0.15, 0.05), THROUGHPUT: Pace(3, 0.8, 0.1)}
 
 #: To see that everything works. The figures are worth nothing.
 QUICK = {IN_PROCESS: Pace(1, 0.01), SERVER: Pace(1, 0.05, 0.02), THROUGHPUT: Pace(1, 0.05, 0.02)}

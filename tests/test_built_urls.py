@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 
 import flask
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
-from werkzeug.routing import BaseConverter, IntegerConverter, MapAdapter
+from werkzeug.routing import BaseConverter, BuildError, IntegerConverter, MapAdapter
 from werkzeug.routing import Map as WerkzeugMap
 
-from asyncflask import Blueprint, Flask
-from asyncflask.built_urls import LONGEST, MOST, BuiltUrls
+from asyncflask import Blueprint, Flask, render_template_string
+from asyncflask.built_urls import KINDS, LONGEST, MOST, BuiltUrls, Linking
 from asyncflask.routing import Map, Rule
 
 
@@ -121,8 +122,8 @@ def test_url_for_answers_as_flask_does(
             assert outcome(ours.url_for, endpoint, **values, **choices) == expected
 
 
-def bound(url_map: WerkzeugMap, method: str = "GET", prefix: str = "/") -> MapAdapter:
-    return url_map.bind("a.example", script_name=prefix, default_method=method)
+def linking(url_map: WerkzeugMap, method: str = "GET", prefix: str = "/") -> Linking:
+    return Linking(url_map.bind("a.example", script_name=prefix, default_method=method))
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def built() -> BuiltUrls:
 
 
 def remembered(built: BuiltUrls) -> int:
-    return len(built._known[2])
+    return sum(map(len, built._known[2].values()))
 
 
 def test_a_url_is_built_once(built: BuiltUrls, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,8 +146,8 @@ def test_a_url_is_built_once(built: BuiltUrls, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(MapAdapter, "build", counted)
     url_map = Map([Rule("/<int:a>", endpoint="e")])
     for prefix, expected in (("/", "/1?q=x+y"), ("/below", "/below/1?q=x+y")) * 2:
-        adapter = bound(url_map, prefix=prefix)
-        assert built.build(adapter, "e", {"a": 1, "q": "x y"}) == expected
+        here = linking(url_map, prefix=prefix)
+        assert built.build(here, "e", {"a": 1, "q": "x y"}) == expected
     assert len(asked) == 2  # once for each prefix
 
 
@@ -156,15 +157,15 @@ def test_equal_values_that_are_written_differently_are_told_apart(
 ) -> None:
     url_map = Map([Rule("/<a>", endpoint="e")])
     for first in (1, "1", True, 1.0):
-        built.build(bound(url_map), "e", {"a": first})
-    assert built.build(bound(url_map), "e", {"a": value}) == f"/{value}"
+        built.build(linking(url_map), "e", {"a": first})
+    assert built.build(linking(url_map), "e", {"a": value}) == f"/{value}"
 
 
 def test_the_order_of_values_is_the_order_of_the_query(built: BuiltUrls) -> None:
     url_map = Map([Rule("/", endpoint="e")])
-    assert built.build(bound(url_map), "e", {"a": 1, "b": 2}) == "/?a=1&b=2"
-    assert built.build(bound(url_map), "e", {"b": 2, "a": 1}) == "/?b=2&a=1"
-    assert built.build(bound(url_map), "e", {"a": "b", "b": "a"}) == "/?a=b&b=a"
+    assert built.build(linking(url_map), "e", {"a": 1, "b": 2}) == "/?a=1&b=2"
+    assert built.build(linking(url_map), "e", {"b": 2, "a": 1}) == "/?b=2&a=1"
+    assert built.build(linking(url_map), "e", {"a": "b", "b": "a"}) == "/?a=b&b=a"
 
 
 def test_the_method_chooses_among_an_endpoints_rules(built: BuiltUrls) -> None:
@@ -174,27 +175,27 @@ def test_the_method_chooses_among_an_endpoints_rules(built: BuiltUrls) -> None:
     ]
     url_map = Map(rules)
     for _ in range(2):
-        assert built.build(bound(url_map), "e", {}) == "/read"
-        assert built.build(bound(url_map, "POST"), "e", {}) == "/write"
+        assert built.build(linking(url_map), "e", {}) == "/read"
+        assert built.build(linking(url_map, "POST"), "e", {}) == "/write"
 
 
 def test_a_new_rule_counts_at_once(built: BuiltUrls) -> None:
     url_map = Map([Rule("/<a>", endpoint="e")])
-    assert built.build(bound(url_map), "e", {"a": 1, "b": 2}) == "/1?b=2"
+    assert built.build(linking(url_map), "e", {"a": 1, "b": 2}) == "/1?b=2"
     url_map.add(Rule("/<a>/<b>", endpoint="e"))
-    assert built.build(bound(url_map), "e", {"a": 1, "b": 2}) == "/1/2"
+    assert built.build(linking(url_map), "e", {"a": 1, "b": 2}) == "/1/2"
 
 
 def test_another_map_counts_at_once(built: BuiltUrls) -> None:
-    assert built.build(bound(Map([Rule("/old", endpoint="e")])), "e", {}) == "/old"
-    assert built.build(bound(Map([Rule("/new", endpoint="e")])), "e", {}) == "/new"
+    assert built.build(linking(Map([Rule("/old", endpoint="e")])), "e", {}) == "/old"
+    assert built.build(linking(Map([Rule("/new", endpoint="e")])), "e", {}) == "/new"
 
 
 def test_parameters_are_sorted_from_when_the_map_says_so(built: BuiltUrls) -> None:
     url_map = Map([Rule("/", endpoint="e")])
-    assert built.build(bound(url_map), "e", {"b": 1, "a": 2}) == "/?b=1&a=2"
+    assert built.build(linking(url_map), "e", {"b": 1, "a": 2}) == "/?b=1&a=2"
     url_map.sort_parameters = True
-    assert built.build(bound(url_map), "e", {"b": 1, "a": 2}) == "/?a=2&b=1"
+    assert built.build(linking(url_map), "e", {"b": 1, "a": 2}) == "/?a=2&b=1"
     assert remembered(built) == 0
 
 
@@ -202,9 +203,9 @@ def test_a_converter_with_code_of_its_own_is_always_asked(
     built: BuiltUrls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url_map = Map([Rule("/<shouting:a>", endpoint="e")], converters={"shouting": Shouting})
-    assert built.build(bound(url_map), "e", {"a": "x"}) == "/X!"
+    assert built.build(linking(url_map), "e", {"a": "x"}) == "/X!"
     monkeypatch.setattr(Shouting, "mark", "?")
-    assert built.build(bound(url_map), "e", {"a": "x"}) == "/X?"
+    assert built.build(linking(url_map), "e", {"a": "x"}) == "/X?"
 
 
 def test_a_rule_class_with_code_of_its_own_is_always_asked(built: BuiltUrls) -> None:
@@ -215,37 +216,40 @@ def test_a_rule_class_with_code_of_its_own_is_always_asked(built: BuiltUrls) -> 
             return "", next(self.answers)
 
     url_map = Map([Own("/", endpoint="e")])
-    assert built.build(bound(url_map), "e", {}) == "/one"
-    assert built.build(bound(url_map), "e", {}) == "/two"
+    assert built.build(linking(url_map), "e", {}) == "/one"
+    assert built.build(linking(url_map), "e", {}) == "/two"
 
 
 def test_a_map_that_does_not_count_its_changes_is_always_asked(built: BuiltUrls) -> None:
     url_map = WerkzeugMap([Rule("/<a>", endpoint="e")])
-    assert built.build(bound(url_map), "e", {"a": 1, "b": 2}) == "/1?b=2"
+    assert built.build(linking(url_map), "e", {"a": 1, "b": 2}) == "/1?b=2"
     url_map.add(Rule("/<a>/<b>", endpoint="e"))
-    assert built.build(bound(url_map), "e", {"a": 1, "b": 2}) == "/1/2"
+    assert built.build(linking(url_map), "e", {"a": 1, "b": 2}) == "/1/2"
 
 
 def test_urls_of_other_hosts_are_not_kept(built: BuiltUrls) -> None:
     url_map = Map([Rule("/", endpoint="e", subdomain="www")])
-    assert built.build(bound(url_map), "e", {}) == "http://www.a.example/"
-    assert built.build(url_map.bind("b.example"), "e", {}) == "http://www.b.example/"
+    assert built.build(linking(url_map), "e", {}) == "http://www.a.example/"
+    assert built.build(Linking(url_map.bind("b.example")), "e", {}) == "http://www.b.example/"
     hosts = Map([Rule("/", endpoint="e", host="<host>")], host_matching=True)
-    assert built.build(hosts.bind("a.example"), "e", {"host": "a.example"}) == "/"
-    assert built.build(hosts.bind("b.example"), "e", {"host": "a.example"}) == "http://a.example/"
+    assert built.build(Linking(hosts.bind("a.example")), "e", {"host": "a.example"}) == "/"
+    assert (
+        built.build(Linking(hosts.bind("b.example")), "e", {"host": "a.example"})
+        == "http://a.example/"
+    )
 
 
 def test_what_visitors_choose_fills_no_memory(built: BuiltUrls) -> None:
     url_map = Map([Rule("/<a>", endpoint="e"), Rule("/int/<int:a>", endpoint="int")])
     for number in range(MOST + 10):
-        assert built.build(bound(url_map), "e", {"a": number}) == f"/{number}"
+        assert built.build(linking(url_map), "e", {"a": number}) == f"/{number}"
     assert 0 < remembered(built) <= MOST
     before = remembered(built)
-    built.build(bound(url_map), "e", {"a": "x" * LONGEST})
-    built.build(bound(url_map), "e", {"a": 10**LONGEST})
-    built.build(bound(url_map), "e", {"a": 1, "x" * LONGEST: None})
-    built.build(bound(url_map, "X" * LONGEST), "e", {"a": "y"})
-    assert built.build(bound(url_map), "int", {"a": " " * LONGEST + "1"}) == "/int/1"
+    built.build(linking(url_map), "e", {"a": "x" * LONGEST})
+    built.build(linking(url_map), "e", {"a": 10**LONGEST})
+    built.build(linking(url_map), "e", {"a": 1, "x" * LONGEST: None})
+    built.build(linking(url_map, "X" * LONGEST), "e", {"a": "y"})
+    assert built.build(linking(url_map), "int", {"a": " " * LONGEST + "1"}) == "/int/1"
     assert remembered(built) == before
 
 
@@ -272,3 +276,98 @@ def test_build_error_handlers_are_asked_each_time() -> None:
     app.url_build_error_handlers.append(lambda error, endpoint, values: next(answers))
     with app.test_request_context():
         assert [app.url_for("nowhere"), app.url_for("nowhere")] == ["/one", "/two"]
+
+
+def test_any_number_of_methods_fills_no_memory(built: BuiltUrls) -> None:
+    url_map = Map([Rule("/<a>", endpoint="e", build_only=True)])
+    for number in range(KINDS + 10):
+        assert built.build(linking(url_map, f"WORD{number}"), "e", {"a": number}) == f"/{number}"
+    assert 0 < len(built._known[2]) <= KINDS
+    before = len(built._known[2])
+    for number in range(3):
+        long = linking(url_map, "X" * LONGEST + str(number))
+        assert built.build(long, "e", {"a": 1}) == "/1"
+        assert not long.urls
+    assert len(built._known[2]) == before
+
+
+def test_a_request_that_builds_too_many_urls_keeps_few(built: BuiltUrls) -> None:
+    url_map = Map([Rule("/<a>", endpoint="e")])
+    here, other = linking(url_map), linking(url_map, prefix="/x")
+    built.build(other, "e", {"a": 1})
+    for number in range(3 * MOST):
+        assert built.build(here, "e", {"a": number}) == f"/{number}"
+        assert len(here.urls) + len(other.urls) <= MOST
+    assert built.build(other, "e", {"a": 1}) == "/x/1"
+
+
+LINKS = "{{ url_for('e') }} {{ url_for('.e', a=1) }} {{ url_for('e', a=a) }}"
+
+
+@pytest.fixture
+def linked() -> Flask:
+    """An app whose page has links, and which has shown it before."""
+    app = Flask(__name__)
+    app.add_url_rule("/e", "e", lambda: render_template_string(LINKS, a="x y"))
+    assert page(app) == page(app) == "/e /e?a=1 /e?a=x+y"
+    return app
+
+
+def page(app: Flask) -> str:
+    return app.test_client().get("/e").text
+
+
+def test_links_of_a_page_follow_what_is_registered_later(linked: Flask) -> None:
+    linked._got_first_request = False
+    linked.url_defaults(lambda endpoint, values: values.update(lang="de"))
+    assert page(linked) == "/e?lang=de /e?a=1&lang=de /e?a=x+y&lang=de".replace("&", "&amp;")
+
+
+@pytest.mark.parametrize("owner", ["class", "instance"])
+@pytest.mark.parametrize("name", ["url_for", "inject_url_defaults"])
+def test_links_of_a_page_are_asked_of_who_overrides_a_method(
+    linked: Flask, monkeypatch: pytest.MonkeyPatch, name: str, owner: str
+) -> None:
+    asked = []
+    own: t.Any = getattr(Flask, name)
+
+    def overriding(app: Flask, endpoint: str, *args: t.Any, **values: t.Any) -> t.Any:
+        asked.append(endpoint)
+        return own(app, endpoint, *args, **values)
+
+    if owner == "class":
+        monkeypatch.setattr(Flask, name, overriding)
+    else:
+        monkeypatch.setattr(linked, name, partial(overriding, linked))
+    assert page(linked) == "/e /e?a=1 /e?a=x+y"
+    bound_before = name == "url_for"  # a template's `url_for` is what it was when Jinja was set up
+    assert len(asked) == (0 if bound_before else 3)
+
+
+def test_a_subclass_of_its_own_url_for_is_asked_by_templates() -> None:
+    class Own(Flask):
+        def url_for(self, /, endpoint: str, **values: t.Any) -> str:
+            return f"{super().url_for(endpoint, **values)}#{len(values)}"
+
+    app = Own(__name__)
+    app.add_url_rule("/e", "e", lambda: render_template_string(LINKS, a=2))
+    assert page(app) == page(app) == "/e#0 /e?a=1#1 /e?a=2#1"
+
+
+def test_links_follow_the_rule_and_the_adapter_of_their_request() -> None:
+    app = Flask(__name__)
+    for name in ("one", "two"):
+        bp = Blueprint(name, __name__, url_prefix=f"/{name}")
+        bp.add_url_rule("/", "index", lambda: "")
+        app.register_blueprint(bp)
+    with app.test_request_context("/one/") as ctx:
+        assert [app.url_for(".index"), app.url_for(".index")] == ["/one/"] * 2
+        ctx.request.url_rule = next(app.url_map.iter_rules("two.index"))
+        assert app.url_for(".index") == "/two/"
+        ctx.url_adapter = app.url_map.bind("a.example", script_name="/below")
+        assert app.url_for(".index") == "/below/two/"
+        with app.test_request_context("/one/"):
+            assert app.url_for(".index") == "/one/"
+        assert app.url_for("one.index", _external=False) == "/below/one/"
+    with app.test_request_context("/nowhere"), pytest.raises(BuildError):
+        app.url_for(".index")

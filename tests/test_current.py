@@ -171,6 +171,19 @@ def test_outside_of_all_websockets_too(name: str) -> None:
             assert seen == wanted
 
 
+@pytest.mark.parametrize("name", OF_SOCKETS)
+def test_inside_of_an_app_context_it_is_the_websocket_around_it(name: str) -> None:
+    app = Flask("sockets")
+    with app.test_request_context("/path") as ctx:
+        made = ctx.websocket = Socket(app, ctx.request, *[t.cast("t.Any", None)] * 3)
+        kept = dict(vars(made))
+        with app.app_context():
+            seen = outcome(OF_SOCKETS[name], websocket)
+            vars(made).clear()
+            vars(made).update(kept)
+            assert seen == outcome(OF_SOCKETS[name], LocalProxy(lambda: made))
+
+
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:
     outside_of_apps: list[t.Any] = [app_ctx, current_app, g]
     for proxy in outside_of_apps:

@@ -20,7 +20,7 @@ from ..workers import Job, Lane, waiting
 from ..wrappers.scope import environ_from_scope, notable_headers, refusal
 from ..wrappers.wire import CLOSE
 from ..wsgi.bridge import FileWrapper, WSGICall
-from .body import RequestBody, declared_length
+from .body import body_of, declared_length
 from .guests import answer_failure
 from .http import Message, Receive, Send
 
@@ -69,8 +69,9 @@ class _Bridge:
         self.receive, self.send = receive, send
         self.notable = notable_headers(scope["headers"])
         # It is called for the thread, whose context is not the server's; `send` is not.
-        self.body = RequestBody(declared_length(self.notable), receive, copy_context(), send)
-        self.body.timeout = app.config["BODY_TIMEOUT"]
+        connection = scope, receive, send, copy_context()
+        length, timeout = declared_length(self.notable), app.config["BODY_TIMEOUT"]
+        self.body = body_of(connection, length, timeout)
         self.started = self.gone = False
 
     async def serve(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 from contextvars import Context
+from types import CoroutineType, coroutine
 
 
 class InContext:
@@ -40,6 +41,23 @@ def begun_in(context: Context, coroutine: t.Coroutine[t.Any, t.Any, None]) -> Re
     except StopIteration:
         return None
     return Rest(context, coroutine, waits_for)
+
+
+#: Instead of what a call waits for, if it is over: ``context.run(next, put_into(...), OVER)``.
+OVER: t.Any = object()
+
+
+@coroutine
+def put_into(got: list[t.Any], func: t.Callable[[], t.Awaitable[t.Any]]) -> t.Any:
+    """Call a coroutine function, and put what it gives into a list, besides returning it.
+
+    PERF: who finds it there has no `StopIteration` to catch, which takes 1,400 instructions.
+    """
+    call = func()
+    steps: t.Any = call if type(call) is CoroutineType else call.__await__()
+    given = yield from steps
+    got.append(given)
+    return given
 
 
 class Rest:

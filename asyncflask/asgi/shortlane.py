@@ -58,7 +58,7 @@ class ViewHop(Hop):
                     value = app.async_to_sync(wait_for)(value)
                 outcome = (
                     partial(same, value)
-                    if any(app._say)
+                    if (app._sight or app._look()).is_busy
                     else answer_of(ctx, value) or drive(finalized(ctx, value, ThreadDriver(app)))
                 )
         except BaseException as error:

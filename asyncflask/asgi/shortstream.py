@@ -95,7 +95,8 @@ async def serve(ctx: MatchedContext, found: Streamed) -> None:
     finally:
         try:
             closes = response is not None and response._on_close
-            if closes or ctx.is_touched or ctx._lane is not None or any(app._say):
+            is_busy = (app._sight or app._look()).is_busy
+            if closes or ctx.is_touched or ctx._lane is not None or is_busy:
                 await _end(ctx, response, error)
         finally:
             _current.context.reset(token)

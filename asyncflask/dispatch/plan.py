@@ -97,12 +97,15 @@ class Hooks:
     They are a copy of what the app's registries hold; `seen` tells whether they still do.
 
     :param app: the app.
+    :param say: what has a say in its requests.
     :param blueprints: the blueprints that the rule belongs to, innermost first.
     :param view: the rule's view.
     """
 
-    def __init__(self, app: t.Any, blueprints: tuple[str, ...], view: t.Any) -> None:
-        *registries, ends, _ = say = app._say
+    def __init__(
+        self, app: t.Any, say: tuple[t.Any, ...], blueprints: tuple[str, ...], view: t.Any
+    ) -> None:
+        *registries, ends, _ = say
         before, after, teardown, processors = registries
         inner = (*blueprints, None)
         #: Equals what has a say in the app's requests as long as these are all that have a say in

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as ResponseBase
 from .. import _current
 from ..ctx import AppContext
 from ..drivers import Driver, is_async
+from ..json.settled import settled_writer
 from ..sessions import added_headers
 from ..signals import request_finished
 from ..wrappers import Response
@@ -97,7 +98,10 @@ def plain_parts(app: t.Any, value: t.Any) -> tuple[tuple[bytes, bytes], bytes] |
     if kind is str:
         body = value.encode()
     elif kind is dict or kind is list:
-        return _type(app.json.mimetype), app.json.response_body(value)
+        json = (app._sight or app._look()).json
+        if json is None:
+            return _type(app.json.mimetype), app.json.response_body(value)
+        return json[0], json[1](value)
     elif kind is bytes:
         body = value
     else:
@@ -119,6 +123,14 @@ def _text_type(mimetype: str | None) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=16)
 def _type(mimetype: str) -> tuple[bytes, bytes]:
     return b"content-type", get_content_type(mimetype, "utf-8").encode()
+
+
+def json_writer(
+    provider: t.Any,
+) -> tuple[tuple[bytes, bytes], t.Callable[[t.Any], bytes]] | None:
+    """Return the content type and the writer of a provider's responses, until it is changed."""
+    write = settled_writer(provider)
+    return None if write is None else (_type(provider.mimetype), write)
 
 
 async def make_response(ctx: AppContext, driver: Driver, value: t.Any) -> t.Any:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from werkzeug.routing import BuildError, MapAdapter
 
 from .. import _current
+from ..built_urls import Linking
 from ..exceptions import NoHost
 from ..wrappers import Request
 
@@ -83,36 +84,46 @@ def url_for(
     external: bool | None,
 ) -> str:
     """Build a URL; see `Flask.url_for`."""
+    if anchor is None and method is None and scheme is None and external is None:
+        known: str | None = app._find_url(endpoint, values)
+        if known is not None:
+            return known
     ctx = _current.context.get(None)  # PERF: mostly it is this one
     if ctx is None or ctx._request is None:
         ctx = _current.request_context()
-    if ctx is None:
-        adapter = _outside(app)
-    else:
-        if endpoint[:1] == ".":
-            blueprint = ctx._request.blueprint
-            endpoint = endpoint[1:] if blueprint is None else blueprint + endpoint
-        adapter = ctx.url_adapter
-        if adapter is None:
-            raise ctx.request.routing_exception or NoHost()
+    linking = Linking(_outside(app)) if ctx is None else _linking(ctx)
     if external is None:
         external = ctx is None or scheme is not None
     if external or scheme is not None:
-        _require_host(external, None if ctx is None else adapter)
+        _require_host(external, None if ctx is None else linking.adapter)
+    asked, endpoint = endpoint, linking.full(endpoint)
     app.inject_url_defaults(endpoint, values)
     try:
         if external or method is not None:
-            url = adapter.build(
+            url = linking.adapter.build(
                 endpoint, values, method=method, url_scheme=scheme, force_external=external
             )
         else:
-            url = app._built_urls.build(adapter, endpoint, values)
+            url = app._built_urls.build(linking, asked, values)
     except BuildError as error:
         values.update(_anchor=anchor, _method=method, _scheme=scheme, _external=external)
         return t.cast("str", app.handle_url_build_error(error, endpoint, values))
     if anchor is None:
         return url
     return f"{url}#{quote(anchor, safe=_ANCHOR_SAFE)}"
+
+
+def _linking(ctx: t.Any) -> Linking:
+    """Return what the URLs of a request depend on, found anew where that may have changed.
+
+    :raises HTTPException: if the request's host is not one of this app's.
+    """
+    adapter, known = ctx.url_adapter, ctx.linking
+    if adapter is None:
+        raise ctx.request.routing_exception or NoHost()
+    if known is None or known.adapter is not adapter or known.rule is not ctx.request.url_rule:
+        known = ctx.linking = Linking(adapter, ctx.request)
+    return t.cast("Linking", known)
 
 
 #: What an anchor may hold unescaped: RFC 3986's fragment, and percent signs as they are.

@@ -12,7 +12,15 @@ from __future__ import annotations
 import inspect
 import typing as t
 
-from .provider import _COMPACTLY, LARGE, DefaultJSONProvider, _at_once, read_json, uncollected
+from .provider import (
+    _COMPACTLY,
+    LARGE,
+    DefaultJSONProvider,
+    Writer,
+    _at_once,
+    read_json,
+    uncollected,
+)
 
 try:
     import orjson
@@ -25,9 +33,15 @@ except ImportError as error:
     ) from error
 
 
+T = t.TypeVar("T")
+
 _dumps, _loads, _SORTED = orjson.dumps, orjson.loads, orjson.OPT_SORT_KEYS
 _COMPACT = orjson.OPT_APPEND_NEWLINE
 _INDENTED = _COMPACT | orjson.OPT_INDENT_2
+
+
+def _nothing(obj: t.Any) -> None:
+    """Write nothing."""
 
 
 class OrjsonProvider(DefaultJSONProvider):
@@ -60,7 +74,7 @@ class OrjsonProvider(DefaultJSONProvider):
         :param kwargs: arguments of `json.dumps`. With any of them, the standard library writes.
         """
         if not kwargs:
-            written = self._written(obj, self.option)
+            written = self._writing(0, _nothing)(obj)
             if written is not None:
                 return written.decode()
             kwargs = _COMPACTLY
@@ -79,37 +93,37 @@ class OrjsonProvider(DefaultJSONProvider):
             return read_json(s, **kwargs)
         return _loads(s) if len(s) < LARGE else uncollected(_loads, s)
 
-    def response_body(self, obj: t.Any) -> bytes:
-        """Return what `response` sends for a value: indented in debug mode, with a newline.
-
-        :param obj: the value.
-        """
+    def _writer(self) -> Writer:
+        otherwise = super()._writer()
         if type(self).dumps is OrjsonProvider.dumps and "dumps" not in self.__dict__:
-            is_compact = not self._app.config["DEBUG"] if self.compact is None else self.compact
-            written = self._written(obj, self.option | (_COMPACT if is_compact else _INDENTED))
-            if written is not None:
-                return written
-        return super().response_body(obj)
+            return self._writing(_COMPACT if self._is_compact else _INDENTED, otherwise)
+        return otherwise
 
-    def _written(self, obj: t.Any, option: int) -> bytes | None:
-        """Return what orjson writes; None if it cannot.
+    def _writing(
+        self, option: int, otherwise: t.Callable[[t.Any], T]
+    ) -> t.Callable[[t.Any], bytes | T]:
+        """Return what writes by orjson, or otherwise what orjson cannot.
 
         orjson hides what `default` raised behind an error of its own. A `TypeError` says that
         `default` does not know the value, which the standard library tells once more, in Flask's
         words. Anything else, a cancellation among them, is raised as it was.
         """
-        if self.sort_keys:
-            option |= _SORTED
-        try:
-            return _dumps(obj, self._known, option)
-        except TypeError as error:
-            cause = error.__cause__
-        if cause is None or isinstance(cause, TypeError):
-            return None
-        try:
-            raise cause
-        finally:
-            del cause  # it refers to this frame
+        known = self._known
+        option |= self.option | (_SORTED if self.sort_keys else 0)
+
+        def write(obj: t.Any) -> bytes | T:
+            try:
+                return _dumps(obj, known, option)
+            except TypeError as error:
+                cause = error.__cause__
+            if cause is None or isinstance(cause, TypeError):
+                return otherwise(obj)
+            try:
+                raise cause
+            finally:
+                del cause  # it refers to this frame
+
+        return write
 
     def _known(self, value: t.Any) -> t.Any:
         """Return a value that orjson writes for one that it left to us."""

@@ -16,6 +16,7 @@ from .. import typing as ft
 from ..config import Config, ConfigAttribute, get_debug_flag
 from ..json.provider import DefaultJSONProvider, JSONProvider
 from ..logging import create_logger
+from ..watched import WatchedList
 from .errors import ErrorPolicy
 from .registrable import Registrable
 from .scaffold import Scaffold as Scaffold
@@ -133,7 +134,7 @@ class App(URLRegistry, TemplateRegistry, ServingRegistry, ErrorPolicy):
         self.after_serving_funcs: list[ft.ServingCallable] = []
         self.while_serving_gens: list[ft.WhileServingCallable] = []
         #: Run when a context of the app ends, in reverse order.
-        self.teardown_appcontext_funcs: list[ft.TeardownCallable] = []
+        self.teardown_appcontext_funcs: list[ft.TeardownCallable] = WatchedList()
         #: Add variables to the shell.
         self.shell_context_processors: list[ft.ShellContextProcessorCallable] = []
         #: ``{name: blueprint}`` in the order of registration; nested names have dots.

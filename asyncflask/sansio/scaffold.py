@@ -1,7 +1,7 @@
 """What apps and blueprints have in common: the registration decorators and what they fill.
 
-The registries are plain dicts and lists, keyed by blueprint name (None for the app or blueprint
-itself), and are read anew for each request.
+The registries are dicts of lists, keyed by blueprint name (None for the app or blueprint itself).
+A change of one holds for the next request.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .._current import _default_template_ctx_processor
 from ..packages import _find_package_path as _find_package_path
 from ..packages import find_package as find_package
 from ..packages import get_root_path
+from ..watched import Registry, WatchedDict
 from .setup import F as F
 from .setup import Scoped as Scoped
 from .setup import setupmethod as setupmethod
@@ -90,23 +91,21 @@ class Scaffold(WebsocketRegistry):
         super().__init__()
 
         #: ``{endpoint: view function}``
-        self.view_functions: dict[str, ft.RouteCallable] = {}
+        self.view_functions: dict[str, ft.RouteCallable] = WatchedDict()
         #: ``{scope: {status code or None: {exception class: handler}}}``
         self.error_handler_spec: Scoped[ErrorHandlers] = defaultdict(lambda: defaultdict(dict))
         #: Run before the view, in order, the app's before the blueprint's.
-        self.before_request_funcs: Scoped[list[ft.BeforeRequestCallable]] = defaultdict(list)
+        self.before_request_funcs: Scoped[list[ft.BeforeRequestCallable]] = Registry(list)
         #: Given the response, in reverse order, the blueprint's before the app's.
-        self.after_request_funcs: Scoped[list[ft.AfterRequestCallable[t.Any]]] = defaultdict(list)
+        self.after_request_funcs: Scoped[list[ft.AfterRequestCallable[t.Any]]] = Registry(list)
         #: Run when the request's context ends, in the same order as `after_request_funcs`.
-        self.teardown_request_funcs: Scoped[list[ft.TeardownCallable]] = defaultdict(list)
+        self.teardown_request_funcs: Scoped[list[ft.TeardownCallable]] = Registry(list)
         #: Add variables to templates.
         self.template_context_processors: Scoped[list[ft.TemplateContextProcessorCallable]] = (
             defaultdict(list, {None: [_default_template_ctx_processor]})
         )
         #: See, and may change, the values taken from the URL before anything else runs.
-        self.url_value_preprocessors: Scoped[list[ft.URLValuePreprocessorCallable]] = defaultdict(
-            list
-        )
+        self.url_value_preprocessors: Scoped[list[ft.URLValuePreprocessorCallable]] = Registry(list)
         #: Add values where URLs are built.
         self.url_default_functions: Scoped[list[ft.URLDefaultCallable]] = defaultdict(list)
 

@@ -12,7 +12,7 @@ V = t.TypeVar("V")
 Fields = t.TypeVar("Fields", bound="datastructures.MultiDict[str, str]")
 
 _Theirs = datastructures.ImmutableMultiDict
-_values_of, _new, _update = dict.get, dict.__new__, dict.update
+_values_of = dict.get
 
 
 class ImmutableMultiDict(_Theirs[K, V]):  # its name, for those who print it
@@ -42,13 +42,6 @@ class ImmutableMultiDict(_Theirs[K, V]):  # its name, for those who print it
     def __reduce_ex__(self, protocol: t.SupportsIndex) -> t.Any:
         _, made_of = super().__reduce_ex__(protocol)
         return _Theirs, made_of  # for who unpickles it with werkzeug alone
-
-
-def fields_of(values: dict[str, list[str]]) -> ImmutableMultiDict[str, str]:
-    """Return what holds these values, which are in nobody else's hands."""
-    made: t.Any = _new(ImmutableMultiDict)  # whose constructor makes a dict, and no more
-    _update(made, values)  # nobody has seen it yet, so that it may still be changed
-    return made  # type: ignore[no-any-return]
 
 
 def found_sooner(fields: Fields) -> Fields:

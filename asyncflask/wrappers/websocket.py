@@ -203,11 +203,9 @@ class Websocket:
                 message = await receive()
             finally:
                 self._receiving = False
-            if message["type"] != "websocket.receive":
-                raise self._closed(message.get("code", 1005), message.get("reason"))
             data: str | bytes | None = message.get("text")
             if data is None:
-                data = t.cast("bytes", message["bytes"])
+                data = self._bytes_of(message)
             self._in_a_row = 0
             if len(data) > self._surely_small:
                 await self._limit(data)
@@ -216,6 +214,12 @@ class Websocket:
                 raise
             raise end from None
         return data
+
+    def _bytes_of(self, message: Message) -> bytes:
+        """Return the data of a message without text, or raise what ended the websocket."""
+        if message["type"] != "websocket.receive":
+            raise self._closed(message.get("code", 1005), message.get("reason"))
+        return t.cast("bytes", message["bytes"])
 
     async def _limit(self, data: str | bytes) -> None:
         """Refuse a message that is too big; wait for the turn of one that came too fast."""
@@ -256,8 +260,11 @@ class Websocket:
             await send(message)
         except OSError as error:
             raise await self._lost() from error
-        self._in_a_row = in_a_row = self._in_a_row + 1
-        if in_a_row == _PER_TURN:
+        if not self._in_a_row:  # PERF: the first after one that came, mostly; 0.05 us not to count
+            self._in_a_row = 1
+            return
+        self._in_a_row += 1
+        if self._in_a_row == _PER_TURN:
             self._in_a_row = 0
             await checkpoint()
 

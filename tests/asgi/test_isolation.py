@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 from anyio import wait_all_tasks_blocked
 
-from asyncflask.asgi.isolation import InContext
+from asyncflask.asgi.isolation import OVER, InContext, Rest, put_into
 
 var: contextvars.ContextVar[str] = contextvars.ContextVar("isolated", default="outer")
 
@@ -103,3 +103,42 @@ async def test_tasks_started_by_the_call_take_the_entrys_variables() -> None:
     var.set("handler")
     await wrapped()
     assert await tasks[0] == "outer"
+
+
+class Awaitable:
+    """What can be awaited, and is neither a coroutine nor a generator."""
+
+    def __init__(self, waits: bool) -> None:
+        self._waits = waits
+
+    def __await__(self) -> t.Generator[t.Any, t.Any, str]:
+        if self._waits:
+            yield from anyio.lowlevel.checkpoint().__await__()
+        return var.get()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("is_coroutine", [False, True])
+async def test_the_first_step_says_whether_it_was_all(is_coroutine: bool, waits: bool) -> None:
+    async def call() -> str:
+        return await Awaitable(waits)
+
+    got: list[str] = []
+    context = entry()
+    var.set("handler")
+    steps = put_into(got, call if is_coroutine else lambda: Awaitable(waits))
+    waits_for = context.run(next, steps, OVER)
+    assert (waits_for is OVER, got) == (not waits, [] if waits else ["outer"])
+    if waits:
+        assert await Rest(context, steps, waits_for) == "outer"
+    assert got == ["outer"]
+
+
+async def test_an_error_of_the_first_step_is_raised() -> None:
+    async def call() -> t.Any:
+        raise LookupError
+
+    got: list[t.Any] = []
+    with pytest.raises(LookupError):
+        entry().run(next, put_into(got, call), OVER)
+    assert got == []

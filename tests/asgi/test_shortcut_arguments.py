@@ -123,7 +123,7 @@ async def test_by_its_place_where_that_is_the_first(name: str) -> None:
     for _ in range(2):
         await client.get("/42")
     (rule,) = (each for each in app.url_map.iter_rules() if each.endpoint == "view")
-    view, serve, first = rule.shortcut  # type: ignore[attr-defined]
+    _, view, serve, first = rule.shortcut  # type: ignore[attr-defined]
     assert view is VIEWS[name]
     assert serve is (shortlane.serve if name.startswith("sync") else shortcut._on_loop)
     takes_it = "first" in name or "one_too_many" in name

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 
 from asyncflask import Flask, Request, request
-from asyncflask.wrappers.urlencoded import urlencoded_fields, urlencoded_pairs
+from asyncflask.wrappers import urlencoded
+from asyncflask.wrappers.urlencoded import (
+    _as_json,
+    _in_python,
+    urlencoded_fields,
+    urlencoded_pairs,
+)
 
 FIELDS = [("name", "Ann & Bob"), ("note", "1 + 1 = 2 %"), ("empty", ""), ("städte", "Köln 🎉")]
 
@@ -31,8 +39,59 @@ def pairs(form: bytes) -> list[tuple[str, str]]:
     """Return the pairs of a form, of which the fields say the same."""
     found = urlencoded_pairs(form)
     by_name = urlencoded_fields(form)
-    assert [*by_name.items()] == [*MultiDict(found).lists()]
+    assert [*by_name.lists()] == [*MultiDict(found).lists()]
     return found
+
+
+@pytest.mark.parametrize(
+    "form",
+    [b"", b"&", b"a=1&&b=2", b"=1", b"a&b", b"a=1&a=2", b"a=1=2", b"a=&a", b"a=1&a=2=3&", b"%61=1"],
+)
+def test_fields_are_as_those_of_pairs(form: bytes) -> None:
+    made = urlencoded_fields(form)
+    assert isinstance(made, ImmutableMultiDict)
+    assert made == MultiDict(expected(form))
+    assert made.to_dict(flat=False) == MultiDict(expected(form)).to_dict(flat=False)
+    assert {type(values) for values in dict.values(t.cast("t.Any", made))} <= {list}
+
+
+JSON_LIKE = st.lists(
+    st.sampled_from(
+        [b"a", b"b", b"&", b"=", b"+", b'"', b"\\", b"]", b"[", b":", b",", b"\n", b"%41"]
+    )
+    | st.binary(max_size=3)
+    | st.text(max_size=3).map(lambda text: text.encode(errors="replace"))
+).map(b"".join)
+
+
+def fields_or_error(read: t.Callable[[bytes], t.Any], form: bytes) -> t.Any:
+    try:
+        return [*read(form).items()]
+    except UnicodeDecodeError as error:
+        return str(error)
+
+
+@given(JSON_LIKE)
+@example(b'a=b","c')
+@example(b'a=b"],"c":["d')
+@example(b"a=1&a=2")
+@example(b"=1&b=2")
+@example(b"a=\x00")
+@example(b"a=\xff")
+@example(b"a=\xed\xa0\x80")
+@example("städte=Köln 🎉&a=\x7f\u2028".encode())
+def test_what_is_read_as_json_is_read_alike_in_python(form: bytes) -> None:
+    assert fields_or_error(partial(_as_json, loads=orjson.loads), form) == fields_or_error(
+        _in_python, form
+    )
+
+
+@pytest.mark.parametrize("form", [b"a=1&b=x+y", b"a=1&a=2", b"a&b=1", b'a="', b"", b"a=%41&b=1"])
+def test_without_the_package_the_same(form: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = urlencoded_fields(form)
+    monkeypatch.setattr(urlencoded, "_loads", None)
+    assert [*urlencoded_fields(form).lists()] == [*made.lists()]
+    assert type(urlencoded_fields(form)) is type(made)
 
 
 def test_fields_of_a_browser() -> None:
