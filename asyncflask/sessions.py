@@ -260,7 +260,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
         PERF: 30,000 instructions less, as each setting is asked for once for all requests.
         """
-        plain = dict.copy(session)
+        plain = dict(_items(session))
         if plain.get("_permanent"):  # its date is another one each second
             return self._header(app, session)
         if not session.modified:
@@ -297,10 +297,10 @@ class SecureCookieSessionInterface(SessionInterface):
             return name, None, None, attributes
         signer: t.Any = self.get_signing_serializer(app)
         # PERF: 1 us: the class's own methods, which `dict` would call, note that they were called.
-        plain: t.Any = dict.copy if type(session) is SecureCookieSession else dict
+        plain = _items(session) if type(session) is SecureCookieSession else session
         return (
             name,
-            signer.dumps(plain(session)),
+            signer.dumps(dict(plain)),
             self.get_expiration_time(app, session),
             attributes,
         )
@@ -323,6 +323,7 @@ _Cookie = tuple[str, str | None, datetime | None, tuple[t.Any, ...]]
 _VARY, _MORE = (b"vary", b"Cookie"), object()
 (_BACKSLASH,) = b"\\"
 
+_items = dict.items  # itself, even where copies by `dict` ask the class's own methods
 _save_session = SecureCookieSessionInterface.save_session
 
 #: What an interface signs with.
