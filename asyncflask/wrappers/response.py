@@ -16,6 +16,8 @@ from werkzeug.wrappers import Response as ResponseBase
 
 from .. import _current, json, portal
 from ..handover import AsyncBody
+from .headers import STOCK
+from .headers import Headers as ResponseHeaders
 
 _COOKIE_BREAK = re.compile(r"[\x00-\x20\x7f;,]")
 
@@ -68,7 +70,7 @@ def _as_headers(given: t.Any) -> Headers:
         return given
     try:
         if type(given) is dict and all(map(str.isprintable, given.values())):
-            made = _new(Headers)
+            made = _new(ResponseHeaders)
             made._list = [*given.items()]
             return made
     except TypeError:  # not all of them are strings
@@ -78,7 +80,7 @@ def _as_headers(given: t.Any) -> Headers:
 
 def _lacks_both(headers: Headers) -> bool:
     """Whether the headers that were given are such that `_ADDED` come behind them."""
-    names = [name.lower() for name, _ in headers._list] if type(headers) is Headers else _ADDED
+    names = [name.lower() for name, _ in headers._list] if type(headers) in STOCK else _ADDED
     return _ADDED.isdisjoint(names)
 
 
@@ -140,7 +142,7 @@ class Response(ResponseBase):
         :param added: the headers behind those that were given.
         """
         if headers is None:
-            headers = _new(Headers)  # PERF: its constructor takes 0.1 us more
+            headers = _new(ResponseHeaders)  # PERF: its constructor takes 0.1 us more
             headers._list = added
         else:
             headers._list += added
@@ -244,7 +246,7 @@ def text_response(kind: t.Any, text: str) -> t.Any:
     """
     if kind is not Response or _text_makers(Response) != _OWN:
         return kind(text, status=None, headers=None)
-    data, made, headers = text.encode(), _new(Response), _new(Headers)
+    data, made, headers = text.encode(), _new(Response), _new(ResponseHeaders)
     size = len(data)
     headers._list = [_HTML, _LENGTHS[size] if size < 512 else ("Content-Length", str(size))]
     made.headers = headers

@@ -7,9 +7,9 @@ import typing as t
 from functools import lru_cache
 from operator import attrgetter
 
-from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response as ResponseBase
 
+from .headers import STOCK
 from .response import Response, encode
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -228,7 +228,7 @@ def whole(response: t.Any, request: Asked, is_last: bool) -> Whole | None:
     if response._on_close or response.asgi_app is not None or response.trailers is not None:
         return None
     headers = response.headers
-    if is_last or type(headers) is not Headers or Response.get_wsgi_headers is not _completes:
+    if is_last or type(headers) not in STOCK or Response.get_wsgi_headers is not _completes:
         return as_whole(response, request)
     status, key = response._status_code, tuple(headers._list)
     raw = _heads.get(key)

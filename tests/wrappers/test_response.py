@@ -159,7 +159,8 @@ def test_it_is_made_as_werkzeug_makes_it(
     werkzeug.wrappers.Response.__init__(by_werkzeug, body, **options)
     assert vars(made) == vars(by_werkzeug)
     assert [*made.headers] == [*by_werkzeug.headers]
-    assert type(made.headers) is type(by_werkzeug.headers)
+    assert isinstance(made.headers, type(by_werkzeug.headers))
+    assert made.headers == by_werkzeug.headers
 
 
 def test_it_keeps_the_headers_that_it_is_given() -> None:
