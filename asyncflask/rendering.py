@@ -53,7 +53,6 @@ class Rendering(App):
             session=_current.session,
             g=_current.g,
         )
-        environment.url_for = environment.globals["url_for"]
         environment.policies["json.dumps_function"] = self.json.dumps
         return environment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 from functools import partial
+from types import MethodType
 
 import flask
 import pytest
@@ -371,3 +372,12 @@ def test_links_follow_the_rule_and_the_adapter_of_their_request() -> None:
         assert app.url_for("one.index", _external=False) == "/below/one/"
     with app.test_request_context("/nowhere"), pytest.raises(BuildError):
         app.url_for(".index")
+
+
+def test_another_method_of_the_apps_by_that_name_is_called(linked: Flask) -> None:
+    def url_for(app: Flask, endpoint: str, **values: t.Any) -> str:
+        return f"{app.name}:{endpoint}"
+
+    linked.jinja_env.globals["url_for"] = MethodType(url_for, linked)
+    name = linked.name
+    assert page(linked) == f"{name}:e {name}:.e {name}:e"

@@ -28,6 +28,9 @@ class URLRegistry(Scaffold):
     #: The class of `url_map`.
     url_map_class: type[Map] = Map
 
+    #: The methods whose own implementation others know how to do without, by name.
+    _own: t.ClassVar[dict[str, t.Any]] = {}
+
     config: Config
     response_class: type[t.Any]
     #: All URL rules. Add converters to ``url_map.converters`` before rules that use them.
