@@ -64,19 +64,20 @@ class Linking:
             return endpoint
         return endpoint[1:] if self._blueprint is None else self._blueprint + endpoint
 
+    def is_for(self, ctx: t.Any) -> bool:
+        """Whether this holds for a request's context as it is now."""
+        return self.adapter is ctx.url_adapter and self.rule is ctx._request.url_rule
+
     def find(self, endpoint: str, values: dict[str, t.Any]) -> str | None:
         """Return the URL of an endpoint if it is known.
 
         :param endpoint: the endpoint as it was asked for.
         :param values: the rule's variables; the others become the query.
         """
-        item = None
-        for item in values.items():
-            if type(item[1]) not in _PLAIN:
+        for value in values.values():
+            if type(value) not in _PLAIN:
                 return None
-        # PERF: a tuple of any length is made by way of a list: 600 instructions.
-        key = (endpoint, item) if len(values) < 2 else (endpoint, *values.items())
-        return self.urls.get(key)
+        return self.urls.get(_key(endpoint, values))
 
 
 def find_here(endpoint: str, values: dict[str, t.Any]) -> str | None:
@@ -88,16 +89,16 @@ def find_here(endpoint: str, values: dict[str, t.Any]) -> str | None:
     :param values: the rule's variables; the others become the query.
     """
     ctx = _current.context.get(None)
-    linking: Linking | None = None if ctx is None else ctx.linking
+    linking: t.Any = None if ctx is None else ctx.linking
     if (
         linking is None
-        or linking.adapter is not ctx.url_adapter
-        or linking.rule is not ctx._request.url_rule
+        or not linking.is_for(ctx)
         or linking.changes == _UNKNOWN
         or linking.changes != linking.adapter.map.changes
     ):
         return None
-    return linking.find(endpoint, values)
+    known: str | None = linking.find(endpoint, values)
+    return known
 
 
 class BuiltUrls:
@@ -138,7 +139,7 @@ class BuiltUrls:
                 urls.clear()  # which may be known to nobody else any more
                 self._forget()
             self._count += 1
-            urls[endpoint, *(values.items() or (None,))] = url
+            urls[_key(endpoint, values)] = url
         return url
 
     def _attach(self, linking: Linking, url_map: Map) -> None:
@@ -160,6 +161,18 @@ class BuiltUrls:
         for urls in [*kinds.values()]:
             urls.clear()
         kinds.clear()
+
+
+def _key(endpoint: str, values: dict[str, t.Any]) -> tuple[t.Any, ...]:
+    """Return under what a URL is kept.
+
+    PERF: a tuple of any length is made by way of a list: 600 instructions; most have no more.
+    """
+    if len(values) > 1:
+        return endpoint, *values.items()
+    for item in values.items():
+        return endpoint, item
+    return (endpoint,)
 
 
 def _size(parts: t.Iterable[t.Any]) -> int:

@@ -121,7 +121,7 @@ def _linking(ctx: t.Any) -> Linking:
     adapter, known = ctx.url_adapter, ctx.linking
     if adapter is None:
         raise ctx.request.routing_exception or NoHost()
-    if known is None or known.adapter is not adapter or known.rule is not ctx.request.url_rule:
+    if known is None or not known.is_for(ctx):
         known = ctx.linking = Linking(adapter, ctx.request)
     return t.cast("Linking", known)
 
