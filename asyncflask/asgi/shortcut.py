@@ -62,7 +62,8 @@ def call(app: t.Any, scope: t.Any = None, receive: t.Any = None, send: t.Any = N
             if name == b"host" and host is None:
                 host = value
             else:
-                others = [*others, (name, value)] if others else [(name, value)]
+                others = others or []
+                others.append((name, value))
     if matcher.changes != app.url_map.changes or (  # if so, the exchange has it compiled anew
         host is not None and host not in plain_hosts and not is_plain_host(host)
     ):

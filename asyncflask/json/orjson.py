@@ -94,10 +94,11 @@ class OrjsonProvider(DefaultJSONProvider):
         return _loads(s) if len(s) < LARGE else uncollected(_loads, s)
 
     def _writer(self) -> Writer:
-        otherwise = super()._writer()
+        otherwise = super()._writer
         if type(self).dumps is OrjsonProvider.dumps and "dumps" not in self.__dict__:
-            return self._writing(_COMPACT if self._is_compact else _INDENTED, otherwise)
-        return otherwise
+            option = _COMPACT if self._is_compact else _INDENTED
+            return self._writing(option, lambda obj: otherwise()(obj))
+        return otherwise()
 
     def _writing(
         self, option: int, otherwise: t.Callable[[t.Any], T]

@@ -315,7 +315,7 @@ class DefaultJSONProvider(JSONProvider):
         last, encode = self._last_compact
         if last != options:
             encode = _encoder_for(*options, None, COMPACT).encode
-            self._last_compact = options, encode
+            vars(self)["_last_compact"] = options, encode  # which is no change to tell of
         return encode(obj)
 
     def _encoder(self, *layout: t.Any) -> json.JSONEncoder:
@@ -360,7 +360,7 @@ class DefaultJSONProvider(JSONProvider):
             # PERF: what `dumps` would do with these options, without a dict of them: 0.7 us less.
             encode = self._encoder(*((None, COMPACT) if self._is_compact else (2,))).encode
             return lambda obj: (encode(obj) + "\n").encode()
-        layout: dict[str, t.Any] = {"separators": COMPACT} if self._is_compact else {"indent": 2}
+        layout: dict[str, t.Any] = _COMPACTLY if self._is_compact else {"indent": 2}
         return lambda obj: (self.dumps(obj, **layout) + "\n").encode()
 
     @property
