@@ -114,7 +114,11 @@ class TellingType(ABCMeta):
 
 
 class Telling(metaclass=TellingType):
-    """Tells of each change of its instances' attributes."""
+    """Tells of each change of its instances' attributes.
+
+    NOTE: the same two methods for both need two classes: in one that is an ancestor of a class and
+    of its metaclass, `super` would take the class for an instance.
+    """
 
     if not t.TYPE_CHECKING:  # so that types are still checked of what is set
 

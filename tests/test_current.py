@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing as t
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from werkzeug.local import LocalProxy
@@ -142,11 +142,17 @@ OF_SOCKETS: dict[str, t.Callable[[t.Any], t.Any]] = {
 }
 
 
+@contextmanager
+def in_a_websocket(app: Flask) -> t.Iterator[Socket]:
+    """Have a websocket that is the current one."""
+    with app.test_request_context("/path") as ctx:
+        ctx.websocket = Socket(app, ctx.request, *[t.cast("t.Any", None)] * 3)
+        yield ctx.websocket
+
+
 @pytest.mark.parametrize("name", OF_SOCKETS)
 def test_the_websocket_s_proxy_does_what_werkzeugs_does(name: str) -> None:
-    app = Flask("sockets")
-    with app.test_request_context("/path") as ctx:
-        made = ctx.websocket = Socket(app, ctx.request, *[t.cast("t.Any", None)] * 3)
+    with in_a_websocket(Flask("sockets")) as made:
         kept = dict(vars(made))
         seen = outcome(OF_SOCKETS[name], websocket)
         changed = dict(vars(made))
@@ -174,14 +180,12 @@ def test_outside_of_all_websockets_too(name: str) -> None:
 @pytest.mark.parametrize("name", OF_SOCKETS)
 def test_inside_of_an_app_context_it_is_the_websocket_around_it(name: str) -> None:
     app = Flask("sockets")
-    with app.test_request_context("/path") as ctx:
-        made = ctx.websocket = Socket(app, ctx.request, *[t.cast("t.Any", None)] * 3)
+    with in_a_websocket(app) as made, app.app_context():
         kept = dict(vars(made))
-        with app.app_context():
-            seen = outcome(OF_SOCKETS[name], websocket)
-            vars(made).clear()
-            vars(made).update(kept)
-            assert seen == outcome(OF_SOCKETS[name], LocalProxy(lambda: made))
+        seen = outcome(OF_SOCKETS[name], websocket)
+        vars(made).clear()
+        vars(made).update(kept)
+        assert seen == outcome(OF_SOCKETS[name], LocalProxy(lambda: made))
 
 
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:
