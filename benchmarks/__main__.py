@@ -27,19 +27,27 @@ from pathlib import Path
 from . import blog, in_process, page, results, wrk
 from .apps import shared
 from .environment import InstallationError
-from .over_servers import Pace, Servers
-from .rounds import Found, say
+from .over_servers import Rates, Servers
+from .rounds import Found, Pace, joined, say
 from .selection import IN_PROCESS, SERVER, THROUGHPUT, Selection, SelectionError, select
 
-#: Chosen so that all of it takes 20 to 30 minutes on two quiet cores, and that the rounds of a
-#: figure lie far apart. A machine with neighbours is fast for a moment and slow for the next, by
-#: half: a server's figure strays as much (18 to 25 %) whether it is of 0.02 s or of 0.2 s, and a
-#: server's own clock counts nanoseconds. So rounds are many and short: 8 of 0.2 s told a ratio to
-#: 9 % only, and made the best of many equal peers look 5 % better than it is.
-PACES = {IN_PROCESS: Pace(36, 0.02), SERVER: Pace(24, 0.08, 0.03), THROUGHPUT: Pace(3, 0.8, 0.1)}
+#: How often everything is started anew. Two processes of one server differ by 2 to 5 %, as their
+#: memory happens to lie; more rounds with the same ones would not tell.
+STARTS = 3
+
+#: Of one start. Chosen so that all three take about half an hour on two quiet cores. A machine
+#: with neighbours is fast for some milliseconds and slow for the next (see `benchmarks.rounds`), so
+#: turns are short. Before, in 24 rounds of 0.08 s at once, what is compared lay up to a second
+#: apart: a ratio had a standard error of 3 to 16 % (by drawing the rounds again), now of 1 to 2 %
+#: on a busy machine, and the best of many equal peers looked better than it was.
+PACES = {
+    IN_PROCESS: Pace(3, 0.005, turns=16),
+    SERVER: Pace(4, 0.01, turns=20, warm_up=0.03),
+    THROUGHPUT: Pace(1, 0.8, warm_up=0.1),
+}
 
 #: To see that everything works. The figures are worth nothing.
-QUICK = {IN_PROCESS: Pace(1, 0.01), SERVER: Pace(1, 0.05, 0.02), THROUGHPUT: Pace(1, 0.05, 0.02)}
+QUICK = {IN_PROCESS: Pace(1, 0.01), SERVER: Pace(1, 0.05), THROUGHPUT: Pace(1, 0.05)}
 
 #: Where the figures of the last run are; `benchmarks.publish` takes them from there.
 LATEST = shared.FOLDER / "results.json"
@@ -51,20 +59,25 @@ def run(selection: Selection, quick: bool = False) -> results.Facts:
     :param quick: whether it is only to see that all of it works.
     :raises InstallationError: if a peer cannot be installed.
     """
-    paces = QUICK if quick else PACES
+    paces, starts = (QUICK, 1) if quick else (PACES, STARTS)
     began, failures = time.monotonic(), list[str]()
-    found: dict[str, Found] = {}
+    calls: list[Found] = []
+    costs: list[Found] = []
+    rates: list[Rates] = []
     with blog.installed() as folders:
-        pace = paces[IN_PROCESS]
-        found[IN_PROCESS] = in_process.run(selection, pace.rounds, pace.seconds, folders, failures)
-        servers = Servers(selection, paces[SERVER], paces[THROUGHPUT], folders, failures)
-        servers.run()
-    found[SERVER] = servers.costs
+        for start in range(starts):
+            say(f"start {start + 1} of {starts}")
+            calls.append(in_process.run(selection, paces[IN_PROCESS], folders, failures))
+            servers = Servers(selection, paces[SERVER], paces[THROUGHPUT], folders, failures)
+            servers.run()
+            costs.append(servers.costs)
+            rates.append(servers.rates)
     settings: results.Facts = {part: pace._asdict() for part, pace in paces.items()}
     settings["client"] = "wrk" if wrk.installed() else "benchmarks/load.py"
-    settings["quick"] = quick
+    settings["quick"], settings["starts"] = quick, starts
     settings["took"] = round(time.monotonic() - began)
-    return results.facts(found, servers.rates, failures, settings)
+    found = {IN_PROCESS: joined(calls), SERVER: joined(costs)}
+    return results.facts(found, joined(rates), failures, settings)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -21,8 +21,8 @@ from pathlib import Path
 from . import blog
 from .calling import Absent, CallError
 from .in_process import working
-from .over_servers import Pace, deployed, prepare
-from .rounds import CellError
+from .over_servers import deployed, prepare
+from .rounds import CellError, Pace
 from .selection import IN_PROCESS, SERVER, Selection, SelectionError, select
 from .server import Server
 from .workloads import Workload
@@ -106,7 +106,8 @@ def asking(server: Server) -> Callable[[Workload], bool]:
 
     def ask(workload: Workload) -> bool:
         try:
-            prepare(server, workload).seen(1, PACE)
+            with prepare(server, workload).asking(1, PACE) as seen:
+                seen()
         except Absent:
             return False
         return True

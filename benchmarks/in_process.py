@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import cpu, environment
 from .frameworks import Framework
-from .rounds import Cell, CellError, Found, Key, measure, say
+from .rounds import Cell, CellError, Found, Key, Pace, means, measure, plain, say
 from .selection import IN_PROCESS, Selection
 from .server import QUIET
 from .workloads import Workload, spec
@@ -122,15 +122,10 @@ def search_path(framework: str, folders: Mapping[str, Path]) -> str:
 
 
 def run(
-    selection: Selection,
-    rounds: int,
-    seconds: float,
-    folders: Mapping[str, Path],
-    failures: list[str],
+    selection: Selection, pace: Pace, folders: Mapping[str, Path], failures: list[str]
 ) -> Found:
     """Measure what is asked for.
 
-    :param seconds: for each figure of a round.
     :param folders: where each framework's blog is.
     :param failures: told what cannot be measured.
     :raises InstallationError: if a peer cannot be installed.
@@ -145,6 +140,8 @@ def run(
                 if mine := [each for each in asked if each.asks(framework.name)]:
                     say(f"{IN_PROCESS}, {family}: {framework.title}")
                     child = stack.enter_context(working(framework, folders))
-                    cells |= child.cells(mine, seconds, failures)
-            found |= measure(f"{IN_PROCESS}, {family}", cells, rounds, failures)
+                    cells |= child.cells(mine, pace.seconds, failures)
+            what = f"{IN_PROCESS}, {family}"
+            taken = measure(what, plain(cells), pace.rounds, failures, pace.turns)
+            found |= means(taken, pace.turns)
     return found

@@ -250,6 +250,11 @@ class Seen(t.NamedTuple):
     client: float  # the same, of who asked
     latencies: list[float]  # seconds, sorted
 
+    @property
+    def cost(self) -> float:
+        """Microseconds of processor time that a request has cost the server."""
+        return self.server / self.answered * 1e6
+
     def percentile(self, share: float) -> float:
         """Return how many milliseconds so many of a hundred answers took at most."""
         return self.latencies[min(int(len(self.latencies) * share / 100), self.answered - 1)] * 1e3
@@ -312,14 +317,12 @@ class Crowd:
                     served[number] = client
         return took
 
-    def watch(self, pid: int, seconds: float, warm_up: float) -> Seen:
+    def watch(self, pid: int, seconds: float) -> Seen:
         """Ask, and return what it cost.
 
         :param pid: the server's process.
-        :param warm_up: seconds that are not counted before those that are.
         :raises LoadError: as `load`.
         """
-        self.load(warm_up)
         server, client, began = cpu.seconds(pid), time.process_time(), time.perf_counter()
         took = self.load(seconds)
         passed = time.perf_counter() - began
@@ -351,7 +354,8 @@ def main() -> None:
     cpu.pin(0)
     question = get(asked.port, asked.path, sys.stdin.buffer.read())
     crowd = visitors(asked.port, question, asked.connections)
-    seen = crowd.watch(asked.pid, asked.seconds, asked.warm_up)
+    crowd.load(asked.warm_up)
+    seen = crowd.watch(asked.pid, asked.seconds)
     crowd.leave()
     print(json.dumps({"answered": seen.answered, "seconds": seen.seconds, "cpu": seen.server}))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,21 +20,13 @@ from .echo import Echoer, handshake
 from .frameworks import FRAMEWORKS, Deployment
 from .in_process import search_path
 from .load import Crowd, Question, Seen, Visitor, request
-from .rounds import CellError, Found, Key, measure, say
+from .rounds import CellError, Found, Key, Pace, means, measure, plain, say
 from .selection import CONNECTIONS, SERVER, THROUGHPUT, Selection
 from .server import Server, ServerError, serving
 from .workloads import Workload, spec
 
 #: Requests per second, latencies in milliseconds, and how busy the client was, of 1.
 Rates = dict[Key, list[dict[str, float]]]
-
-
-class Pace(t.NamedTuple):
-    """How often, and how long: seconds for each figure of a round, and before it, uncounted."""
-
-    rounds: int
-    seconds: float
-    warm_up: float = 0.0
 
 
 class Asked(t.NamedTuple):
@@ -44,15 +36,17 @@ class Asked(t.NamedTuple):
     workload: Workload
     question: Question | None  # none: a WebSocket
 
-    def seen(self, connections: int, pace: Pace) -> Seen:
-        """Return what becomes of a load.
+    @contextmanager
+    def asking(self, connections: int, pace: Pace) -> t.Iterator[Callable[[], Seen]]:
+        """Have clients for the time of a block; what it gives returns what becomes of their load.
 
         :raises CellError: if an answer is wrong, or none comes.
         """
         try:
             crowd = Crowd(self._client(), connections)
             try:
-                return crowd.watch(self.server.pid, pace.seconds, pace.warm_up)
+                crowd.load(pace.warm_up)
+                yield partial(crowd.watch, self.server.pid, pace.seconds)
             finally:
                 crowd.leave()
         except OSError as error:
@@ -65,13 +59,14 @@ class Asked(t.NamedTuple):
         question = self.question
         return lambda poll: Visitor(self.server.port, question, poll)
 
-    def cost(self, pace: Pace) -> float:
-        """Return the microseconds of processor time that a request costs the server.
+    @contextmanager
+    def costing(self, pace: Pace) -> t.Iterator[Callable[[], float]]:
+        """Give what measures the microseconds of processor time that a request costs the server.
 
         :raises CellError: if it cannot be measured.
         """
-        seen = self.seen(self.workload.connections, pace)
-        return seen.server / seen.answered * 1e6
+        with self.asking(self.workload.connections, pace) as seen:
+            yield lambda: seen().cost
 
     def rates(self, connections: int, pace: Pace) -> dict[str, float]:
         """Return how many requests are answered in a second, and how soon.
@@ -80,7 +75,8 @@ class Asked(t.NamedTuple):
         """
         if wrk.installed():
             return wrk.rates(self.server.port, self.workload.path, connections, pace.seconds)
-        seen = self.seen(connections, pace)
+        with self.asking(connections, pace) as look:
+            seen = look()
         return {
             "per_second": seen.answered / seen.seconds,
             **{f"p{share}": seen.percentile(share) for share in (50, 90, 99)},
@@ -201,11 +197,13 @@ class Servers:
     def _measure(self, app: str, ready: Mapping[Key, Asked]) -> None:
         wanted = {each.name for each in self._selection.workloads(SERVER)}
         costs = {
-            key: partial(asked.cost, self._costs)
+            key: partial(asked.costing, self._costs)
             for key, asked in ready.items()
             if key[0] in wanted
         }
-        self.costs |= measure(f"{SERVER}, {app}", costs, self._costs.rounds, self._failures)
+        what, pace = f"{SERVER}, {app}", self._costs
+        found = measure(what, costs, pace.rounds, self._failures, pace.turns)
+        self.costs |= means(found, pace.turns)
         wanted = {each.name for each in self._selection.workloads(THROUGHPUT)}
         rates = {
             (f"{work}@{connections}", name): partial(asked.rates, connections, self._rates)
@@ -213,7 +211,8 @@ class Servers:
             if work in wanted
             for connections in CONNECTIONS
         }
-        self.rates |= measure(f"{THROUGHPUT}, {app}", rates, self._rates.rounds, self._failures)
+        what, rounds = f"{THROUGHPUT}, {app}", self._rates.rounds
+        self.rates |= measure(what, plain(rates), rounds, self._failures)
 
     def _fail(self, what: str) -> None:
         self._failures.append(f"{SERVER}, {what}")

@@ -214,18 +214,19 @@ def heading(facts: Facts) -> list[str]:
     machine, settings = facts["machine"], facts["settings"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     paces = "; ".join(
-        f"{part}: {settings[part]['rounds']} rounds of {settings[part]['seconds']} s a figure"
+        "{}: {rounds} rounds of {turns} turns of {seconds} s".format(part, **settings[part])
         for part in PARTS
         if part in facts["figures"]
     )
     where = f"{machine['cores']} cores of {machine['processor']} ({machine['system']})"
     took = f"in one run of {settings['took'] / 60:.0f} minutes"
-    when = f"Measured on {facts['date']}, Python {facts['python']}, {where}, {took}; {paces}."
+    when = f"Measured on {facts['date']}, Python {facts['python']}, {where}, {took};"
+    how = f"in each of {settings['starts']} starts, {paces}."
     warning = [
         "**This was a quick run, which shows the layout: its figures are worth nothing.**",
         "",
     ]
-    return [*(warning if settings["quick"] else []), when, "", f"{versions}."]
+    return [*(warning if settings["quick"] else []), f"{when} {how}", "", f"{versions}."]
 
 
 def section(facts: Facts, notes: t.Mapping[str, str] | None = None) -> str:

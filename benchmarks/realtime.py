@@ -31,7 +31,7 @@ from . import environment, report
 from .echo import connected, handshake
 from .environment import HOME, InstallationError
 from .load import LoadError
-from .rounds import Bound, Cell, Found, Key, measure
+from .rounds import Bound, Cell, Found, Key, measure, plain
 from .server import Server, ServerError, serving, uvicorn
 
 BARE, OURS, STARLETTE, QUART = "bare ASGI", "asyncflask", "Starlette", "Quart"
@@ -100,7 +100,7 @@ def in_process(rounds: int, seconds: float) -> Results:
         for call in WORK
         for name, python in pythons().items()
     }
-    return {MICROSECONDS: {"in-process": measure("in process", cells, rounds)}}
+    return {MICROSECONDS: {"in-process": measure("in process", plain(cells), rounds)}}
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def over_uvicorn(rounds: int, seconds: float) -> Results:
             for kind, work in WORK.items()
             for name, server in running.items()
         }
-        costs = measure("over uvicorn", cells, rounds)
+        costs = measure("over uvicorn", plain(cells), rounds)
     return {MICROSECONDS: {"server": costs}, PER_SECOND: {"server": rates}}
 
 
@@ -168,7 +168,7 @@ def memory(rounds: int, seconds: float) -> Results:
         (IDLE, name): lambda name=name, python=python: grown(name, python)  # type: ignore[misc]
         for name, python in pythons().items()
     }
-    return {KIBIBYTES: {"memory": measure("memory", cells, rounds)}}
+    return {KIBIBYTES: {"memory": measure("memory", plain(cells), rounds)}}
 
 
 PARTS: dict[str, Callable[[int, float], Results]] = {

@@ -11,6 +11,8 @@ import select as poll
 import subprocess
 import sys
 import typing as t
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +34,7 @@ from benchmarks import (
 from benchmarks.calling import Absent, Answer, ASGICaller, CallError
 from benchmarks.frameworks import DEPLOYMENTS, FRAMEWORKS
 from benchmarks.over_servers import prepare
-from benchmarks.rounds import Bound, CellError, Key, measure
+from benchmarks.rounds import Bound, CellError, Key, joined, means, measure, plain
 from benchmarks.selection import PARTS, SelectionError, select
 from benchmarks.server import ServerError, serving, uvicorn
 from benchmarks.workloads import ALL, BLOG, BY_NAME, Workload, spec
@@ -196,8 +198,11 @@ def test_a_server_is_asked_before_it_is_measured() -> None:
             prepare(server, BY_NAME["websocket"]._replace(path="/nowhere"))
         with pytest.raises(CallError, match="/json"):
             prepare(server, BY_NAME["str"]._replace(path="/json"))
-    with pytest.raises(ServerError, match="not up to the load"):
-        asked.seen(1, suite.QUICK["server"])
+    with (
+        pytest.raises(ServerError, match="not up to the load"),
+        asked.asking(1, suite.QUICK["server"]),
+    ):
+        pass
 
 
 @linux_only
@@ -219,7 +224,7 @@ def test_all_blogs_show_the_same_page(capfd: pytest.CaptureFixture[str]) -> None
     assert BY_NAME["blog"].check(pages[0])
 
 
-def test_a_round_measures_each_cell_once_and_what_is_compared_together() -> None:
+def test_a_round_measures_each_cell_and_what_is_compared_together() -> None:
     log: list[Key] = []
     json: list[Key] = [("json", name) for name in (OURS[1], THEIRS[1])]
 
@@ -228,9 +233,38 @@ def test_a_round_measures_each_cell_once_and_what_is_compared_together() -> None
         return 4.0 if key == THEIRS else 1.0
 
     cells = {key: partial(cell, key) for key in (OURS, json[0], THEIRS, json[1])}
-    found = measure("test", cells, 2)
+    found = measure("test", plain(cells), 2)
     assert (found[OURS], found[THEIRS]) == ([1.0, 1.0], [4.0, 4.0])
-    assert log == [OURS, THEIRS, *json] * 2
+    assert [{*log[at : at + 2]} for at in range(0, 8, 2)] == [{OURS, THEIRS}, {*json}] * 2
+
+
+def test_cells_of_a_workload_take_turns_in_another_order_each_time() -> None:
+    log: list[str] = []
+
+    @contextmanager
+    def opening(key: Key) -> Iterator[Callable[[], None]]:
+        log.append(f"open {key[1]}")
+        yield partial(log.append, key[1])
+        log.append(f"close {key[1]}")
+
+    keys = [OURS, THEIRS, OTHERS]
+    found = measure("test", {key: partial(opening, key) for key in keys}, 2, turns=20)
+    assert {len(figures) for figures in found.values()} == {40}
+    rounds = [log[: len(log) // 2], log[len(log) // 2 :]]
+    for each in rounds:
+        taken = [name for name in each if " " not in name]
+        turns = [tuple(taken[at : at + 3]) for at in range(0, 60, 3)]
+        assert {tuple(sorted(turn)) for turn in turns} == {tuple(sorted(key[1] for key in keys))}
+        assert len({*turns}) > 3
+        assert sorted(each[-3:]) == sorted(f"close {key[1]}" for key in keys)
+
+
+def test_one_figure_for_the_turns_of_a_round() -> None:
+    assert means({OURS: [1.0, 2.0, 5.0, 7.0]}, 2) == {OURS: [1.5, 6.0]}
+
+
+def test_starts_are_joined_where_all_of_them_have_a_figure() -> None:
+    assert joined([{OURS: [1], THEIRS: [2]}, {OURS: [3, 4]}]) == {OURS: [1, 3, 4]}
 
 
 def test_what_cannot_be_measured_is_told_and_left_out() -> None:
@@ -238,10 +272,11 @@ def test_what_cannot_be_measured_is_told_and_left_out() -> None:
         raise CellError("no answer")
 
     failures: list[str] = []
-    assert measure("test", {OURS: fail, THEIRS: lambda: 1.0}, 2, failures) == {THEIRS: [1.0, 1.0]}
+    cells = plain({OURS: fail, THEIRS: lambda: 1.0})
+    assert measure("test", cells, 2, failures, turns=2) == {THEIRS: [1.0] * 4}
     assert failures == ["test, str asyncflask: CellError('no answer')"]
     with pytest.raises(CellError):
-        measure("test", {OURS: fail}, 1)
+        measure("test", plain({OURS: fail}), 1)
 
 
 def test_ratio_is_taken_within_each_round_and_to_the_best() -> None:

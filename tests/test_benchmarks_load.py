@@ -227,7 +227,7 @@ def test_what_is_seen_of_a_load() -> None:
         port = server.address[1]
         crowd = visitors(port, get(port, "/", b"hello"), 2)
         try:
-            seen = crowd.watch(os.getpid(), 0.05, 0.0)
+            seen = crowd.watch(os.getpid(), 0.05)
         finally:
             crowd.leave()
     assert seen.answered == len(seen.latencies) >= 2

@@ -36,8 +36,10 @@ def facts() -> results.Facts:
         ("str@32", "asyncflask"): [rate | {"client": 0.99}],
         ("str@32", "starlette"): [rate | {"per_second": 21_000.0, "client": 0.5}],
     }
-    settings = {part: {"rounds": 2, "seconds": 0.1} for part in PARTS}
-    return results.facts(found, rated, [], settings | {"client": "wrk", "quick": False, "took": 90})
+    settings = {part: {"rounds": 2, "seconds": 0.1, "turns": 3} for part in PARTS}
+    return results.facts(
+        found, rated, [], settings | {"client": "wrk", "quick": False, "took": 90, "starts": 3}
+    )
 
 
 def test_the_tables_show_losses_as_such() -> None:
@@ -56,7 +58,10 @@ def test_the_tables_show_losses_as_such() -> None:
     )
     assert "| str | 32 | ≥ 20,000 | 21,000 |" in text
     assert "| str | 32 | 1.00 / 2.00 | 1.00 / 2.00 |" in text
-    assert "in one run of 2 minutes; in-process: 2 rounds of 0.1 s a figure" in text
+    assert (
+        "in one run of 2 minutes; in each of 3 starts, in-process: 2 rounds of 3 turns of 0.1 s;"
+        in text
+    )
 
 
 def test_the_json_has_a_line_for_each_figure() -> None:
