@@ -25,22 +25,25 @@ MEMORY_BYTES = 500_000
 SMALL_PIECE = 16_384
 
 
-#: The largest block by whose size glibc measures what it keeps (``DEFAULT_MMAP_THRESHOLD_MAX``).
-_LARGEST_BLOCK = 32 * 1024 * 1024 - 4096
+#: The largest block by whose size glibc measures what it keeps: ``DEFAULT_MMAP_THRESHOLD_MAX``, of
+#: which a page and more goes to what describes it.
+_LARGEST_BLOCK = 32 * 1024 * 1024 - 8192
 
 
 def _keep_freed(size: int) -> None:
-    """Have the C library keep up to `size` freed bytes for what comes next.
+    """Have the C library keep up to `size` freed bytes twice, for what comes next.
 
-    glibc returns what is free at the end of its heap to the system, if that is more than twice the
-    largest block that was ever freed: see ``M_TRIM_THRESHOLD`` in mallopt(3). So it is shown one,
-    to which nothing is written. Other libraries, and who has set the threshold, see nothing in it.
+    Twice: bodies take so many, and what handlers make of them takes as many again. glibc returns
+    all that is free at the end of its heap to the system, if that is more than twice the largest
+    block that was ever freed: see ``M_TRIM_THRESHOLD`` in mallopt(3). So it is shown one, to which
+    nothing is written. Other libraries, and who has set the threshold, see nothing in it.
 
-    PERF: an upload of 10 MB costs the server 16 ms, not 32: there are not 5,000 pages to be had
-    from the system, and to be cleared by it, for each.
+    PERF: an upload of 10 MB costs the server 14 ms, not 32: there are not 5,000 pages to be had
+    from the system, and to be cleared by it, for each. Four at once had those where the bodies
+    alone were counted: 24 ms.
     """
     with suppress(MemoryError):  # there is a limit that even this is above
-        bytes(min(size // 2, _LARGEST_BLOCK))
+        bytes(min(size, _LARGEST_BLOCK))
 
 
 class Allowance:
