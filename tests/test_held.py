@@ -132,6 +132,38 @@ def test_an_allowance_is_never_exceeded() -> None:
     assert made.taken == 4
 
 
+def test_what_is_on_its_way_to_disk_is_taken_by_others_already_but_of_one_at_a_time() -> None:
+    made = Allowance()
+    assert made.take(6, 10)
+    assert made.take(4, 10)
+    assert [made.leave(6), made.leave(4)] == [6, 0]
+    assert [made.take(size, 10) for size in (7, 6, 1)] == [False, True, False]
+    made.give_back(6, 6)
+    assert [made.taken, made.take(1, 10)] == [10, False]
+    made.give_back(4, 0)
+    assert [made.leave(3), made.take(8, 10), made.take(7, 10)] == [3, False, True]
+
+
+@pytest.mark.parametrize("how", ["written", "closed"])
+def test_who_finds_no_room_makes_room_for_others(how: str) -> None:
+    bodies = [Held() for _ in range(3)]
+    for body in bodies:
+        assert body.keep(LARGE, 100)
+        assert body.keep(b"y" * 40, 100)  # of which 30 are counted
+    assert not bodies[0].keep(b"z" * 20, 100)
+    assert bodies[1].keep(b"z" * 20, 100)
+    assert not bodies[2].keep(b"z" * 30, 100)
+    assert not bodies[1].keep(b"z" * 1, 80)  # the second to leave
+    if how == "written":
+        bodies[0].write([b"z" * 20])
+    else:
+        bodies[0].close()
+    assert allowance.taken == 80
+    assert not Held().keep(LARGE + b"z" * 40, 100)
+    for body in bodies:
+        body.close()
+
+
 def pages_of_ten_bodies(before: str = "", allowed: int = 32 << 20, at_once: int = 1) -> int:
     script = before + TEN_BODIES.format(allowed=allowed, at_once=at_once)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
