@@ -135,7 +135,7 @@ class Body(ABC):
             if not held.keep(chunk, memory):
                 waiting.append(chunk)
                 size += len(chunk)
-            if size >= WRITE_BYTES:
+            if size >= WRITE_BYTES or (waiting and held.file is None):
                 await self.in_thread(held.write, waiting)
                 waiting, size = [], 0
             if self.complete or self._held_bytes > limit:

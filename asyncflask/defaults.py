@@ -68,7 +68,8 @@ OWN: t.Final[dict[str, t.Any]] = {
     "MAX_BUFFERED_BODY": 16 * 1024 * 1024,
     # Bytes of them that all requests of the process together keep in memory, beyond the first 500
     # kB of each; the rest lies in temporary files. Two of the longest at once, and less than a
-    # worker takes anyhow: files are for the rush, and for clients that are slow on purpose.
+    # worker takes anyhow: files are for the rush, and for clients that are slow on purpose. While a
+    # file is written, what it will make free is given away already, of one body at a time.
     "BODY_MEMORY": 32 * 1024 * 1024,
     # Seconds for which a client may be silent in the middle of its body before the request is given
     # up with 408; None for ever. Between two pieces, not for all of it: nginx's client_body_timeout

@@ -19,17 +19,20 @@ from asyncflask.held import MEMORY_BYTES, SMALL_PIECE, Allowance, Held, allowanc
 LARGE = b"x" * (MEMORY_BYTES - 10)
 STEPS = st.lists(st.integers(1, 60) | st.binary(max_size=40) | st.none(), max_size=30)
 
-#: Holds and reads ten bodies of 10 MB, and prints how many pages the last nine took of the system.
+#: Holds and reads ten times as many bodies of 10 MB at once as are told, and prints how many pages
+#: the last nine times took of the system.
 TEN_BODIES = """
 import resource
 from asyncflask.held import Held
 
 def hold():
-    body = Held()
+    bodies = [Held() for _ in range({at_once})]
     for _ in range(160):
-        assert body.keep(bytes(bytearray(1 << 16)), {allowed})
-    assert len(b"".join(iter(lambda: body.next_piece(1 << 16), b""))) == 160 << 16
-    body.close()
+        for body in bodies:
+            assert body.keep(bytes(bytearray(1 << 16)), {allowed})
+    for body in bodies:
+        assert len(b"".join(iter(lambda: body.next_piece(1 << 16), b""))) == 160 << 16
+        body.close()
 
 hold()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -129,18 +132,57 @@ def test_an_allowance_is_never_exceeded() -> None:
     assert made.taken == 4
 
 
-def pages_of_ten_bodies(before: str = "", allowed: int = 32 << 20) -> int:
-    script = before + TEN_BODIES.format(allowed=allowed)
+def test_what_is_on_its_way_to_disk_is_taken_by_others_already_but_of_one_at_a_time() -> None:
+    made = Allowance()
+    assert made.take(6, 10)
+    assert made.take(4, 10)
+    assert [made.leave(6), made.leave(4)] == [6, 0]
+    assert [made.take(size, 10) for size in (7, 6, 1)] == [False, True, False]
+    made.give_back(6, 6)
+    assert [made.taken, made.take(1, 10)] == [10, False]
+    made.give_back(4, 0)
+    assert [made.leave(3), made.take(8, 10), made.take(7, 10)] == [3, False, True]
+
+
+@pytest.mark.parametrize("how", ["written", "closed"])
+def test_who_finds_no_room_makes_room_for_others(how: str) -> None:
+    bodies = [Held() for _ in range(3)]
+    for body in bodies:
+        assert body.keep(LARGE, 100)
+        assert body.keep(b"y" * 40, 100)  # of which 30 are counted
+    assert not bodies[0].keep(b"z" * 20, 100)
+    assert bodies[1].keep(b"z" * 20, 100)
+    assert not bodies[2].keep(b"z" * 30, 100)
+    assert not bodies[1].keep(b"z" * 1, 80)  # the second to leave
+    if how == "written":
+        bodies[0].write([b"z" * 20])
+    else:
+        bodies[0].close()
+    assert allowance.taken == 80
+    assert not Held().keep(LARGE + b"z" * 40, 100)
+    for body in bodies:
+        body.close()
+
+
+def pages_of_ten_bodies(before: str = "", allowed: int = 32 << 20, at_once: int = 1) -> int:
+    script = before + TEN_BODIES.format(allowed=allowed, at_once=at_once)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     return int(done.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is how glibc keeps memory")
-def test_large_bodies_find_the_memory_of_those_before() -> None:
-    """Each takes 2,560 pages, and as many to be joined."""
-    assert pages_of_ten_bodies() < 9 * 1000
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_large_bodies_find_the_memory_of_those_before(at_once: int) -> None:
+    """Each takes 2,560 pages, and as many to be joined; of three, the allowance has room."""
+    assert pages_of_ten_bodies(at_once=at_once) < 9 * 1000
     nothing_kept = "import asyncflask.held as held; held._keep_freed = id\n"
-    assert pages_of_ten_bodies(nothing_kept) > 9 * 4000
+    assert pages_of_ten_bodies(nothing_kept, at_once=at_once) > 9 * 4000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is how glibc keeps memory")
+def test_the_largest_block_counts() -> None:
+    """A block that is larger by one page would have glibc change nothing at all."""
+    assert pages_of_ten_bodies(allowed=1 << 40, at_once=5) < 9 * 1000
 
 
 def test_a_body_is_held_where_there_is_no_room_for_a_block() -> None:

@@ -18,7 +18,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from asyncflask import Flask, request
 from asyncflask.asgi.body import SMALL_BYTES, RequestBody
 from asyncflask.asgi.body import body_of as made_of
-from asyncflask.held import MEMORY_BYTES, allowance
+from asyncflask.held import MEMORY_BYTES, Held, allowance
 from asyncflask.workers import Lane
 
 from ..scopes import scope
@@ -176,6 +176,44 @@ async def test_where_others_take_the_memory_a_body_goes_to_disk(app: Flask) -> N
         allowance.give_back(taken)
     await app._budgets.close()
     assert files == [False, True, False]
+
+
+async def test_a_body_on_its_way_to_disk_takes_no_others_along(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.config["BODY_MEMORY"] = 500
+    files: list[bool] = []
+    writes, goes_on = threading.Event(), threading.Event()
+    write = Held.write
+
+    def slowly(held: Held, pieces: t.Iterable[bytes]) -> None:
+        writes.set()
+        assert goes_on.wait(20)
+        write(held, pieces)
+
+    @app.post("/")
+    async def view() -> str:
+        held = t.cast("t.Any", request)._body.held_whole()
+        files.append(held.file is not None)
+        return str(len(request.get_data()))
+
+    async def send(*more: int) -> None:
+        pieces = [b"x" * MEMORY_BYTES, *(b"x" * each for each in more)]
+        size = sum(map(len, pieces))
+        parts = [part(piece, more=piece is not pieces[-1]) for piece in pieces]
+        exchange = Exchange(*parts)
+        await app(scope("/", "POST", headers=length(size)), exchange.receive, exchange.send)
+        assert exchange.body == str(size).encode()
+
+    monkeypatch.setattr(Held, "write", slowly)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send, 400, 401, 402)
+        assert await anyio.to_thread.run_sync(writes.wait, 20)
+        await send(450)
+        assert (files, allowance.taken) == ([False], 400)
+        goes_on.set()
+    await app._budgets.close()
+    assert (files, allowance.taken) == ([False, True], 0)
 
 
 async def test_a_long_piece_is_not_copied() -> None:
