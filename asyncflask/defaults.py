@@ -44,8 +44,8 @@ OWN: t.Final[dict[str, t.Any]] = {
     # the answer is 503. About a second of work for 40 threads at 40 ms a call: who would wait
     # longer is better told to come again.
     "SYNC_QUEUE_LIMIT": 1_000,
-    # Threads that read files which are sent, and those that run teardown functions of requests
-    # which needed no thread before. Both are short work; so many keep a disk busy.
+    # Threads that read files which are sent and not in memory, and those that run teardown
+    # functions of requests which needed no thread before. Short work; so many keep a disk busy.
     "FILE_WORKERS": 10,
     "TEARDOWN_WORKERS": 10,
     # Threads that run background tasks which are plain functions. A few such tasks work at any

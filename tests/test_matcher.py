@@ -102,6 +102,52 @@ def test_a_variable_that_ends_a_path(path: str, method: str, args: dict[str, t.A
         assert url_map.bind("").match(path, method)[1] == args
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "found"),
+    [
+        ("/user/5/edit", "GET", ("edit", {"n": 5})),
+        ("/user/5/edit", "POST", ("save", {"n": 5})),
+        ("/user/5/edit", "DELETE", None),
+        ("/user/5/other", "GET", ("text", {"s": "5", "more": "other"})),
+        ("/user/x/edit", "GET", ("text", {"s": "x", "more": "edit"})),
+        ("/user/me/edit", "GET", ("me", {})),
+        ("/user/5/", "GET", ("slash", {"n": 5})),
+        ("/user//edit", "GET", None),
+        ("/5/top", "GET", ("top", {"n": 5})),
+        ("5/top", "GET", None),
+        ("/user/5/small", "GET", ("small", {"n": 5})),
+        (
+            "/user/50/small",
+            "GET",
+            None,
+        ),  # the converter refuses it, and werkzeug tries what is next
+        ("/given/5/edit", "GET", ("given", {"n": 5, "v": "given"})),
+        ("/wide//edit", "GET", None),  # slashes are merged before anything is matched
+    ],
+)
+def test_a_variable_before_the_last_segment(
+    path: str, method: str, found: tuple[str, dict[str, t.Any]] | None
+) -> None:
+    url_map = Map(
+        [
+            Rule("/user/<int:n>/edit", endpoint="edit", methods=["GET"]),
+            Rule("/user/<int:n>/edit", endpoint="save", methods=["POST"]),
+            Rule("/user/<int:n>/", endpoint="slash"),
+            Rule("/user/<s>/<more>", endpoint="text", methods=["GET"]),
+            Rule("/user/me/edit", endpoint="me", methods=["GET"]),
+            Rule("/<int:n>/top", endpoint="top"),
+            Rule("/user/<int(max=9):n>/small", endpoint="small"),
+            Rule("/given/<int:n>/edit", endpoint="given", defaults={"v": "given"}),
+            Rule("/wide/<string(minlength=0):s>/edit", endpoint="wide"),
+        ]
+    )
+    for find in Matcher(url_map).find, Matcher(url_map).search:
+        answer = find(path, method)
+        assert (answer and (answer[0].endpoint, answer[1])) == found
+    if found is not None:
+        assert url_map.bind("").match(path, method) == found
+
+
 @pytest.mark.parametrize("path", ["//a", "a", "/a//b", "/a/", "/up/x", "/nowhere", "/p/1", "/"])
 def test_the_rest_is_left_to_werkzeug(path: str) -> None:
     url_map = Map(

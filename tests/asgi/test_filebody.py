@@ -1,4 +1,4 @@
-"""Files that the server sends itself, by their path."""
+"""Files that are sent: by the server itself, by their path, or piece by piece."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from asyncflask import Flask, Response, send_file, send_from_directory
-from asyncflask.asgi.filebody import BY_PATH
+from asyncflask.asgi import cached
+from asyncflask.asgi.cached import CachedFile
+from asyncflask.asgi.filebody import BY_PATH, PIECE_BYTES, SHORT_BYTES, FileBody
 
-from ..played import Played, part
+from ..played import Message, Played, part
 
 pytestmark = pytest.mark.anyio  # each async test runs on asyncio and on trio (tests/conftest.py)
 
@@ -179,3 +182,200 @@ async def test_an_open_file_goes_by_its_path_too(app: Flask, folder: Path) -> No
 
     played = await play(app, "/open")
     assert played.sent[1]["path"] == str(folder / "small.txt")
+
+
+# In memory, or not
+
+
+def take_all(self: CachedFile, room: t.Any, at: int) -> int:
+    """Stand for a system that has all of the file in memory."""
+    return os.preadv(self._file.fileno(), (room,), at)
+
+
+def take_first(self: CachedFile, room: t.Any, at: int) -> int | None:
+    """Stand for one that has given most of it up meanwhile."""
+    return take_all(self, room, at) if len(room) == 1 else None
+
+
+@pytest.fixture(params=["in memory", "given up", "unknown", "real"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    takes = {"in memory": take_all, "given up": take_first}
+    if request.param in takes:
+        monkeypatch.setattr(CachedFile, "_take", takes[request.param])
+    elif request.param == "unknown":
+        monkeypatch.setattr(cached, "_NO_WAIT", None)
+    return t.cast("str", request.param)
+
+
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is called in the threads for files, as it happens."""
+    names: list[str] = []
+    call = FileBody._call
+
+    async def noted(self: FileBody, func: t.Any) -> t.Any:
+        names.append(getattr(func, "func", func).__name__)
+        return await call(self, func)
+
+    monkeypatch.setattr(FileBody, "_call", noted)
+    return names
+
+
+def note_files(app: Flask) -> list[t.Any]:
+    """Return the files of the app's responses, as they come."""
+    files: list[t.Any] = []
+
+    @app.after_request
+    def note(response: Response) -> Response:
+        files.append(t.cast("t.Any", response.response).file)
+        return response
+
+    return files
+
+
+SIZES = [SHORT_BYTES, SHORT_BYTES + 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1]
+
+
+def numbered(size: int) -> bytes:
+    return b"".join(b"%015d\n" % number for number in range(size // 16 + 1))[:size]
+
+
+@pytest.mark.parametrize("way", ["async", "static"])
+@pytest.mark.parametrize("size", [*SIZES, 4 * PIECE_BYTES, 5 * PIECE_BYTES - 7])
+async def test_a_file_is_sent_whole_wherever_it_lies(
+    app: Flask, folder: Path, way: str, size: int, memory: str, in_threads: list[str]
+) -> None:
+    (folder / "numbered").write_bytes(numbered(size))
+    played = await Played(part(b"")).play(app, f"/{way}/numbered")
+    assert (played.body, played.sent[-1].get("more_body", False)) == (numbered(size), False)
+    assert max(len(message.get("body", b"")) for message in played.sent) <= PIECE_BYTES
+    if memory == "in memory":
+        assert not in_threads
+    await app._budgets.close()
+
+
+@pytest.mark.parametrize("way", ["async", "sync"])
+@pytest.mark.parametrize("first", [0, 100_000])
+@pytest.mark.parametrize("size", [1, *SIZES, 2 * PIECE_BYTES])
+async def test_a_range_is_sent_whole_wherever_it_lies(
+    app: Flask, folder: Path, way: str, first: int, size: int, memory: str, in_threads: list[str]
+) -> None:
+    content = numbered(3 * PIECE_BYTES)
+    (folder / "numbered").write_bytes(content)
+    asked = (b"range", b"bytes=%d-%d" % (first, first + size - 1))
+    played = await Played(part(b"")).play(app, f"/{way}/numbered", headers=[asked])
+    assert (played.status, played.body) == (206, content[first : first + size])
+    assert played.headers[b"content-length"] == b"%d" % size
+    if memory == "in memory":
+        assert not in_threads
+    await app._budgets.close()
+
+
+async def test_the_rest_of_a_file_is_sent_as_a_range(app: Flask, folder: Path, memory: str) -> None:
+    played = await Played(part(b"")).play(
+        app, "/static/file.bin", headers=[(b"range", b"bytes=99999-")]
+    )
+    assert (played.status, played.body) == (206, CONTENT[99_999:])
+    await app._budgets.close()
+
+
+@pytest.mark.parametrize("size", [0, 100, 3 * PIECE_BYTES, 4 * PIECE_BYTES + 5])
+async def test_a_file_that_changes_while_it_is_sent_is_sent_as_it_is_by_then(
+    app: Flask, folder: Path, size: int, memory: str
+) -> None:
+    """As from the threads: whoever counts sees that it is not what the headers say."""
+    path, content = folder / "numbered", numbered(3 * PIECE_BYTES)
+    path.write_bytes(content)
+    played = Played(part(b""))
+
+    def change(message: Message) -> None:
+        if len(played.sent) == 2:
+            with path.open("r+b") as file:
+                file.write(numbered(size))
+                file.truncate(size)
+
+    played.on_send = change
+    await played.play(app, "/static/numbered")
+    assert played.body == content[:PIECE_BYTES] + numbered(size)[PIECE_BYTES:]
+    await app._budgets.close()
+
+
+async def test_a_file_is_closed_when_its_client_leaves(
+    app: Flask, folder: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "numbered").write_bytes(numbered(9 * PIECE_BYTES))
+    opened = note_files(app)
+    played = Played(part(b""))
+
+    async def send(message: Message) -> None:
+        await Played.send(played, message)
+        if len(played.sent) == 3:
+            played.gone.set()
+            await anyio.sleep_forever()  # a server that waits for the client to read
+
+    monkeypatch.setattr(played, "send", send)
+    await played.play(app, "/static/numbered")
+    assert (len(played.sent), opened[0].closed) == (3, True)
+    await app._budgets.close()
+
+
+async def test_a_client_that_has_left_gets_no_huge_file(
+    app: Flask, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a server waits for nobody then, and all of the file is in memory."""
+    monkeypatch.setattr(CachedFile, "_take", take_all)
+    with (folder / "huge").open("wb") as file:
+        file.truncate(1 << 31)
+    played = Played(part(b""))
+    played.leave_after(2)
+    await played.play(app, "/static/huge")
+    assert sum(len(message.get("body", b"")) for message in played.sent) < 1 << 28
+    await app._budgets.close()
+
+
+async def test_a_file_that_was_closed_is_no_other_file(
+    app: Flask, folder: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is soon that of whatever is opened next."""
+    (folder / "numbered").write_bytes(numbered(3 * PIECE_BYTES))
+    opened = note_files(app)
+    played = Played(part(b""))
+
+    def swap(message: Message) -> None:
+        if len(played.sent) == 2:
+            opened[0].close()
+            opened.append((folder / "file.bin").open("rb"))
+
+    played.on_send = swap
+    with pytest.raises(ValueError, match="closed file"):
+        await played.play(app, "/static/numbered")
+    opened[1].close()
+    assert played.body == numbered(PIECE_BYTES)
+    await app._budgets.close()
+
+
+async def test_what_a_hook_has_read_of_a_long_file_is_not_sent_again(
+    app: Flask, memory: str
+) -> None:
+    @app.after_request
+    def skip(response: Response) -> Response:
+        t.cast("t.Any", response.response).file.read(3)
+        return response
+
+    played = await Played(part(b"")).play(app, "/static/file.bin")
+    assert played.body == CONTENT[3:]
+    await app._budgets.close()
+
+
+async def test_what_a_hook_has_read_of_a_range_is_not_sent_again(app: Flask, memory: str) -> None:
+    @app.after_request
+    def skip(response: Response) -> Response:
+        wrapper = t.cast("t.Any", response.response)
+        wrapper.iterable.buffer_size = 100_000
+        next(wrapper)
+        return response
+
+    asked = (b"range", b"bytes=7-600000")
+    played = await Played(part(b"")).play(app, "/static/file.bin", headers=[asked])
+    assert played.body == CONTENT[100_007:600_001]
+    await app._budgets.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import typing as t
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -99,6 +100,24 @@ async def test_no_more_is_held_than_servers_take(monkeypatch: pytest.MonkeyPatch
     await sent.send(numbers(9), end)
     assert b"".join(server.bodies) == b"012345678"
     assert max(map(len, server.bodies)) <= 3
+
+
+async def test_a_piece_that_was_sent_is_gone_before_the_next() -> None:
+    class Forgetful(Server):
+        async def send(self, message: t.Any) -> None:
+            self.bodies.append(b"")
+
+    counts: list[int] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(4):
+            piece = b"%d" % number * outgoing.HOLD_BYTES
+            yield piece
+            counts.append(sys.getrefcount(piece))
+
+    sent, end = sender(Forgetful())
+    await sent.send(pieces(), end)
+    assert counts == [2] * 4  # its name in the generator, and what counts it
 
 
 async def test_a_large_piece_is_not_copied() -> None:
