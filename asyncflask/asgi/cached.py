@@ -53,10 +53,17 @@ class CachedFile:
         made = io.BytesIO(bytes(left))
         with made.getbuffer() as room:
             read = self._take(room, self._at) if left else 0
-        # What is shorter than what was asked for must be the end.
-        if read != left or (left < most and self._take(bytearray(1), self._at + left) != 0):
+        if read != left:
             return None
-        return self._note(made.getvalue(), most)
+        # PERF: where the end is likely, it is looked for at once, and no piece of nothing follows.
+        behind = self._at + left
+        ended = behind == self._stop or (
+            behind >= self._likely and self._take(bytearray(1), behind) == 0
+        )
+        if left < most and not ended:
+            return None
+        self._at, self.ended = behind, ended
+        return made.getvalue()
 
     def read_waiting(self, size: int) -> bytes:
         """Do the same, however long it takes; in a thread.
@@ -65,15 +72,13 @@ class CachedFile:
         """
         most = self._limited(size)
         self._file.seek(self._at)
-        return self._note(self._file.read(most), most)
-
-    def _limited(self, size: int) -> int:
-        return size if self._stop is None else min(size, self._stop - self._at)
-
-    def _note(self, piece: bytes, most: int) -> bytes:
+        piece = self._file.read(most)
         self._at += len(piece)
         self.ended = len(piece) < most or self._at == self._stop
         return piece
+
+    def _limited(self, size: int) -> int:
+        return size if self._stop is None else min(size, self._stop - self._at)
 
     def _take(self, room: bytearray | memoryview, at: int) -> int | None:
         """Fill what there is room for; None if that would take a wait, or cannot be said."""

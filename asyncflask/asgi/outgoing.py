@@ -115,13 +115,13 @@ class Outgoing:
                 size += len(body)
                 if size >= most or monotonic() > self._due:
                     await self._put()
+                    # PERF: it is gone before the next piece is made, which gets its memory. A file
+                    # of 1 MB, 256 KiB at a time: 100 page faults less, which are 100 us.
+                    del item, body
                     size, most = 0, hold_bytes  # the first went at once: what follows may be work
                     if monotonic() > self._due:
                         await self.loop.turn()
                         self._due = monotonic() + SLICE
-            # PERF: what was sent is gone before the next piece is made, which gets its memory. A
-            # file of 1 MB, 256 KiB at a time: 100 page faults less, which are 100 us.
-            del item, body
         if end.over:
             return
         end.complete = True
