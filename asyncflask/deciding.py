@@ -23,7 +23,7 @@ from .mounts import Mounts
 from .overridable import OverridableSteps
 from .routing import Map, has_custom_converters
 from .sessions import SecureCookieSessionInterface, SessionInterface
-from .watched import Watched
+from .watched import Watched, WatchedList
 from .wrappers import Request, Response
 from .wrappers.scope import is_plain_host
 
@@ -90,7 +90,7 @@ class Sight:
     :param json: the content type and the writer of JSON; None if they may change untold.
     """
 
-    __slots__ = ("is_busy", "json", "matcher", "say")
+    __slots__ = ("is_busy", "json", "matcher", "say", "tells")
 
     def __init__(
         self,
@@ -100,7 +100,12 @@ class Sight:
     ) -> None:
         self.say, self.matcher, self.json = say, matcher, json
         #: Whether anybody but a view has a say, or may have it untold.
-        self.is_busy = any(say) or not all(isinstance(each, Watched) for each in say[:-1])
+        told = all(isinstance(each, Watched) for each in say[:-1])
+        self.is_busy = any(say) or not told
+        #: Whether there is another one as soon as any of those who have a say are others.
+        self.tells = told and all(
+            type(funcs) is WatchedList for registry in say[:-2] for funcs in [*registry.values()]
+        )
 
 
 class Deciding(OverridableSteps):

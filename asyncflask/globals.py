@@ -30,7 +30,12 @@ request: Request = _current.request
 session: SessionMixin = _current.session
 #: The websocket being served.
 websocket: Websocket = _current.websocket
-_current.expect(websocket, (name for name in dir(Websocket) if not name.startswith("_")))
+
+for _proxy, _held_as, _kind in (
+    (request, "_request", Request),
+    (websocket, "websocket", Websocket),
+):
+    _current.expect(_proxy, _held_as, (name for name in dir(_kind) if not name.startswith("_")))
 
 
 class _ContextView:

@@ -8,8 +8,8 @@ from contextlib import contextmanager, nullcontext
 import pytest
 from werkzeug.local import LocalProxy
 
-from asyncflask import Flask, Websocket, current_app, g, request, session, websocket
-from asyncflask._current import NO_WEBSOCKET, _proxy, app_ctx
+from asyncflask import Flask, Request, Websocket, current_app, g, request, session, websocket
+from asyncflask._current import NO_REQUEST, NO_WEBSOCKET, _proxy, app_ctx
 
 
 class Thing:
@@ -186,6 +186,66 @@ def test_inside_of_an_app_context_it_is_the_websocket_around_it(name: str) -> No
         vars(made).clear()
         vars(made).update(kept)
         assert seen == outcome(OF_SOCKETS[name], LocalProxy(lambda: made))
+
+
+class Asked(Request):
+    """Has what no request has, and something else in the place of what each has."""
+
+    user = "a user"
+    blueprint = property(lambda self: self.user)
+    failing = property(lambda self: self.nothing)
+    endpoint = property(lambda self: self.nothing)
+
+
+OF_REQUESTS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "expected": lambda it: (it.method, it.path, it.args, it.view_args, it.max_content_length),
+    "methods": lambda it: (it.get_json, it.get_data, it.from_values),
+    "of the class's own": lambda it: (it.user, it.blueprint),
+    "failing": lambda it: it.failing,
+    "expected and failing": lambda it: it.endpoint,
+    "missing": lambda it: it.nothing,
+    "missing with a default": lambda it: getattr(it, "nothing", 5),
+    "write": lambda it: (write(it, "max_content_length"), write(it, "nothing")),
+    "write a method": lambda it: write(it, "get_json"),
+    "private": lambda it: (it._load_form_data, it._max_form_parts, hasattr(it, "_nothing")),
+    "delete": lambda it: it.__delattr__("method") or getattr(it, "method", "nothing"),
+    "class": lambda it: (it.__class__, isinstance(it, Asked), isinstance(it, LocalProxy)),
+    "dict": lambda it: sorted(it.__dict__),
+    "dir": dir,
+    "doc": lambda it: it.__doc__,
+    "itself": lambda it: it._get_current_object(),
+    "equality": lambda it: (it == it._get_current_object(), hash(it) == hash(request)),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["request", "app context in it"])
+@pytest.mark.parametrize("name", OF_REQUESTS)
+def test_the_request_s_proxy_does_what_werkzeugs_does(name: str, inside: bool) -> None:
+    app = Flask("requests")
+    app.request_class = Asked
+    with app.test_request_context("/path") as ctx, app.app_context() if inside else nullcontext():
+        made, kept = ctx.request, dict(vars(ctx.request))
+        seen = outcome(OF_REQUESTS[name], request)
+        changed = sorted(vars(made))
+        vars(made).clear()
+        vars(made).update(kept)
+        assert seen == outcome(OF_REQUESTS[name], LocalProxy(lambda: made))
+        assert changed == sorted(vars(made))
+
+
+@pytest.mark.parametrize("name", OF_REQUESTS.keys() - {"equality"})
+def test_outside_of_all_requests_too(name: str) -> None:
+    def find() -> t.NoReturn:
+        raise RuntimeError(NO_REQUEST)
+
+    operation = OF_REQUESTS[name]
+    for outside in nullcontext(), Flask("requests").app_context():
+        with outside:
+            seen, wanted = outcome(operation, request), outcome(operation, LocalProxy(find))
+        if name == "class":  # each says what itself is
+            assert seen[0].__name__ == wanted[0].__name__
+        else:
+            assert seen == wanted
 
 
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:

@@ -329,6 +329,55 @@ async def test_who_answers_is_who_is_registered_last(name: str) -> None:
         assert await body(app, "/text") == answer
 
 
+async def early() -> str:
+    return "early"
+
+
+async def passing() -> None:
+    """Have nothing to say."""
+
+
+#: Ways to have `before` answer for `early` where that is the second one of two callbacks.
+OF_CALLBACKS: dict[str, Change] = {
+    "set": lambda funcs: funcs.__setitem__(1, before),
+    "slice": lambda funcs: funcs.__setitem__(slice(None), [before]),
+    "insert": lambda funcs: funcs.insert(0, before),
+    "remove": lambda funcs: (funcs.append(before), funcs.remove(early)),
+    "reverse": lambda funcs: (funcs.insert(0, before), funcs.pop(), funcs.reverse()),
+    "clear": lambda funcs: (funcs.clear(), funcs.extend([before])),
+}
+
+
+@pytest.mark.parametrize("is_plain", [False, True], ids=["registered", "a list of one's own"])
+@pytest.mark.parametrize("name", OF_CALLBACKS)
+async def test_callbacks_are_those_that_are_registered_last(name: str, is_plain: bool) -> None:
+    app = served()
+    if is_plain:
+        app.before_request_funcs[None] = []
+    app.before_request_funcs[None] += [passing, early]
+    for _ in range(3):
+        assert await body(app, "/text") == b"early"
+    rule = next(rule for rule in app.url_map.iter_rules() if rule.endpoint == "text")
+    kept: t.Any = rule.hooks  # type: ignore[attr-defined]
+    assert kept.sight is (None if is_plain else app._sight)
+    OF_CALLBACKS[name](app.before_request_funcs[None])
+    for _ in range(2):
+        assert await body(app, "/text") == b"before"
+    assert rule.hooks is not kept  # type: ignore[attr-defined]
+
+
+async def test_callbacks_are_not_compared_again_for_other_settings() -> None:
+    app = served()
+    app.before_request_funcs[None] += [passing, early]
+    assert await body(app, "/text") == await body(app, "/text") == b"early"
+    rule: t.Any = next(rule for rule in app.url_map.iter_rules() if rule.endpoint == "text")
+    kept, sight = rule.hooks, app._sight
+    app.config["OTHER"] = 1
+    assert await body(app, "/text") == b"early"
+    assert app._sight is not sight
+    assert (rule.hooks, rule.hooks.sight) == (kept, app._sight)
+
+
 async def test_containers_that_cannot_tell_are_looked_at_each_time() -> None:
     app, hooks, views = served(), dict[t.Any, t.Any](), {"text": text}
     app.before_request_funcs, app.view_functions = hooks, views  # type: ignore[assignment]

@@ -87,7 +87,7 @@ def call(app: t.Any, scope: t.Any = None, receive: t.Any = None, send: t.Any = N
     ctx.connection = scope, receive, send, copy_context()
     if others and not _note(ctx, others, host):
         return app._call(scope, receive, send)
-    if sight.is_busy and not _find_hooks(ctx, rule, view, sight.say):
+    if sight.is_busy and not _find_hooks(ctx, rule, view, sight):
         return Exchange(app, *ctx.connection, ctx).serve()
     return serve(ctx, view, first)
 
@@ -114,12 +114,16 @@ def _note(ctx: MatchedContext, headers: list[tuple[bytes, bytes]], host: bytes |
     return True
 
 
-def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View, say: tuple[t.Any, ...]) -> bool:
+def _find_hooks(ctx: MatchedContext, rule: t.Any, view: View, sight: t.Any) -> bool:
     """Note the callbacks of a request; return whether they and the view all run in one place."""
     hooks = rule.hooks
-    if hooks is None or hooks.view is not view or hooks.seen != say:
-        hooks = rule.hooks = Hooks(ctx.app, say, blueprints_of(rule.endpoint), view)
-        if hooks.seen != say:  # somebody listens
+    if (
+        hooks is None
+        or hooks.view is not view
+        or not (hooks.sight is sight or hooks.holds_for(sight))
+    ):
+        hooks = rule.hooks = Hooks(ctx.app, sight.say, blueprints_of(rule.endpoint), view)
+        if not hooks.holds_for(sight):  # somebody listens
             return False
     ctx.hooks = hooks
     return hooks.in_one_place  # type: ignore[no-any-return]

@@ -84,7 +84,8 @@ async def handled(ctx: MatchedContext, hooks: Hooks) -> Answer | Known:
             value = hooks.view(**args) if args else hooks.view()
             value = await value if thread is None else thread.settled(value)
     app = ctx.app
-    if hooks.seen != (app._sight or app._look()).say:
+    sight = app._sight or app._look()
+    if hooks.sight is not sight and not hooks.holds_for(sight):
         return partial(same, value)
     answer = None if hooks.after else answer_of(ctx, value)
     if answer is None:

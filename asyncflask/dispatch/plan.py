@@ -94,7 +94,8 @@ def _hooks(app: t.Any, kind: Kind, blueprints: list[str]) -> list[t.Callable[...
 class Hooks:
     """The callbacks of the requests of one rule, each kind in the order in which it is called.
 
-    They are a copy of what the app's registries hold; `seen` tells whether they still do.
+    They are a copy of what the app's registries hold; `holds_for` tells whether they still do, and
+    need not be asked where `sight` is the app's.
 
     :param app: the app.
     :param say: what has a say in its requests.
@@ -110,7 +111,10 @@ class Hooks:
         inner = (*blueprints, None)
         #: Equals what has a say in the app's requests as long as these are all that have a say in
         #: the rule's. PERF: 0.03 us less than to call what tells it.
-        self.seen = _seen(say, inner)
+        self._seen = _seen(say, inner)
+        #: What the app's requests were judged by when these were all, if it would be another one
+        #: otherwise. PERF: 1,500 instructions less than to compare, twice for each request.
+        self.sight: t.Any = None
         self.view = view
         self.before = [func for name in reversed(inner) for func in before.get(name, ())]
         self.after = [func for name in inner for func in reversed(after.get(name, ()))]
@@ -120,6 +124,17 @@ class Hooks:
         self.thread: ThreadDriver | None = None
         #: Whether all of them run in one place. If not, the pipeline has to ask for each.
         self.in_one_place = not any(processors.get(name) for name in inner) and self._are_alike(app)
+
+    def holds_for(self, sight: t.Any) -> bool:
+        """Whether these are all that have a say in the rule's requests.
+
+        :param sight: what the app's are judged by now, a `deciding.Sight`.
+        """
+        if self._seen != sight.say:
+            return False
+        if sight.tells:
+            self.sight = sight
+        return True
 
     def _are_alike(self, app: t.Any) -> bool:
         handlers = [self.view, *self.before, *self.after, *self.teardown]

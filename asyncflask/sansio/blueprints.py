@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 
 from .. import typing as ft
+from ..watched import WatchedList
 from .app import App
 from .registrable import Registrable
 from .registration import BlueprintSetupState as BlueprintSetupState
@@ -98,7 +99,9 @@ class Blueprint(Registrable):
         self.record(update_wrapper(once, func))
 
     def _append(self, registry: Callable[[App], Scoped[list[t.Any]]], f: t.Any) -> None:
-        self.record_once(lambda state: registry(state.app).setdefault(None, []).append(f))
+        self.record_once(
+            lambda state: registry(state.app).setdefault(None, WatchedList()).append(f)
+        )
 
     def make_setup_state(
         self, app: App, options: dict[str, t.Any], first_registration: bool = False
@@ -176,7 +179,7 @@ class Blueprint(Registrable):
             theirs: Scoped[list[t.Any]] = getattr(app, registry)
             ours: Scoped[list[t.Any]] = getattr(self, registry)
             for key, functions in ours.items():
-                theirs.setdefault(scope(key), []).extend(functions)
+                theirs.setdefault(scope(key), WatchedList()).extend(functions)
 
     def _merge_commands(self, app: App, name: str, group: str | None) -> None:
         if not self._has_commands:

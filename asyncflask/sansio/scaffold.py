@@ -19,7 +19,7 @@ from .._current import _default_template_ctx_processor
 from ..packages import _find_package_path as _find_package_path
 from ..packages import find_package as find_package
 from ..packages import get_root_path
-from ..watched import Registry, WatchedDict
+from ..watched import Registry, WatchedDict, WatchedList
 from .setup import F as F
 from .setup import Scoped as Scoped
 from .setup import setupmethod as setupmethod
@@ -95,17 +95,21 @@ class Scaffold(WebsocketRegistry):
         #: ``{scope: {status code or None: {exception class: handler}}}``
         self.error_handler_spec: Scoped[ErrorHandlers] = defaultdict(lambda: defaultdict(dict))
         #: Run before the view, in order, the app's before the blueprint's.
-        self.before_request_funcs: Scoped[list[ft.BeforeRequestCallable]] = Registry(list)
+        self.before_request_funcs: Scoped[list[ft.BeforeRequestCallable]] = Registry(WatchedList)
         #: Given the response, in reverse order, the blueprint's before the app's.
-        self.after_request_funcs: Scoped[list[ft.AfterRequestCallable[t.Any]]] = Registry(list)
+        self.after_request_funcs: Scoped[list[ft.AfterRequestCallable[t.Any]]] = Registry(
+            WatchedList
+        )
         #: Run when the request's context ends, in the same order as `after_request_funcs`.
-        self.teardown_request_funcs: Scoped[list[ft.TeardownCallable]] = Registry(list)
+        self.teardown_request_funcs: Scoped[list[ft.TeardownCallable]] = Registry(WatchedList)
         #: Add variables to templates.
         self.template_context_processors: Scoped[list[ft.TemplateContextProcessorCallable]] = (
             defaultdict(list, {None: [_default_template_ctx_processor]})
         )
         #: See, and may change, the values taken from the URL before anything else runs.
-        self.url_value_preprocessors: Scoped[list[ft.URLValuePreprocessorCallable]] = Registry(list)
+        self.url_value_preprocessors: Scoped[list[ft.URLValuePreprocessorCallable]] = Registry(
+            WatchedList
+        )
         #: Add values where URLs are built.
         self.url_default_functions: Scoped[list[ft.URLDefaultCallable]] = defaultdict(list)
 
@@ -257,7 +261,7 @@ class Scaffold(WebsocketRegistry):
         What it returns, unless None, is the response, and neither further such functions nor
         the view are called. On a blueprint, it runs for that blueprint's requests only.
         """
-        self.before_request_funcs.setdefault(None, []).append(f)
+        self.before_request_funcs.setdefault(None, WatchedList()).append(f)
         return f
 
     @setupmethod
@@ -267,7 +271,7 @@ class Scaffold(WebsocketRegistry):
         An exception in one such function keeps the others from running; clean up in
         `teardown_request`. On a blueprint, it sees that blueprint's responses only.
         """
-        self.after_request_funcs.setdefault(None, []).append(f)
+        self.after_request_funcs.setdefault(None, WatchedList()).append(f)
         return f
 
     @setupmethod
@@ -277,7 +281,7 @@ class Scaffold(WebsocketRegistry):
         It is given the unhandled exception, or None. What it returns is ignored. On a
         blueprint, it runs for that blueprint's requests only.
         """
-        self.teardown_request_funcs.setdefault(None, []).append(f)
+        self.teardown_request_funcs.setdefault(None, WatchedList()).append(f)
         return f
 
     @setupmethod
@@ -296,7 +300,7 @@ class Scaffold(WebsocketRegistry):
         It runs before the `before_request` functions: a place to move a language code from the
         URL's values into `asyncflask.g`. On a blueprint, for that blueprint's requests only.
         """
-        self.url_value_preprocessors.setdefault(None, []).append(f)
+        self.url_value_preprocessors.setdefault(None, WatchedList()).append(f)
         return f
 
     @setupmethod
