@@ -41,8 +41,8 @@ STARTS = 3
 #: apart: a ratio had a standard error of 3 to 16 % (by drawing the rounds again), now of 1 to 2 %
 #: on a busy machine, and the best of many equal peers looked better than it was.
 PACES = {
-    IN_PROCESS: Pace(3, 0.005, turns=16),
-    SERVER: Pace(4, 0.01, turns=20, warm_up=0.03),
+    IN_PROCESS: Pace(2, 0.005, turns=16),
+    SERVER: Pace(2, 0.01, turns=20, warm_up=0.03),
     THROUGHPUT: Pace(1, 0.8, warm_up=0.1),
 }
 
