@@ -38,8 +38,8 @@ STARTS = 3
 #: Of one start. Chosen so that all three take about half an hour on two quiet cores. A machine
 #: with neighbours is fast for some milliseconds and slow for the next (see `benchmarks.rounds`), so
 #: turns are short. Before, in 24 rounds of 0.08 s at once, what is compared lay up to a second
-#: apart: a ratio had a standard error of 3 to 16 % (by drawing the rounds again), now of 1 to 2 %
-#: on a busy machine, and the best of many equal peers looked better than it was.
+#: apart: a ratio had a standard error of 3 to 16 % (by drawing the rounds again), now of 1 to 5 %,
+#: and the best of many equal peers looked better than it was.
 PACES = {
     IN_PROCESS: Pace(2, 0.005, turns=16),
     SERVER: Pace(2, 0.01, turns=20, warm_up=0.03),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from . import cpu, environment
 from .frameworks import Framework
-from .rounds import Cell, CellError, Found, Key, Pace, means, measure, plain, say
+from .rounds import Cell, CellError, Found, Key, Pace, costs, plain, say
 from .selection import IN_PROCESS, Selection
 from .server import QUIET
 from .workloads import Workload, spec
@@ -141,7 +141,5 @@ def run(
                     say(f"{IN_PROCESS}, {family}: {framework.title}")
                     child = stack.enter_context(working(framework, folders))
                     cells |= child.cells(mine, pace.seconds, failures)
-            what = f"{IN_PROCESS}, {family}"
-            taken = measure(what, plain(cells), pace.rounds, failures, pace.turns)
-            found |= means(taken, pace.turns)
+            found |= costs(f"{IN_PROCESS}, {family}", plain(cells), pace, failures)
     return found

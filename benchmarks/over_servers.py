@@ -20,7 +20,7 @@ from .echo import Echoer, handshake
 from .frameworks import FRAMEWORKS, Deployment
 from .in_process import search_path
 from .load import Crowd, Question, Seen, Visitor, request
-from .rounds import CellError, Found, Key, Pace, means, measure, plain, say
+from .rounds import CellError, Found, Key, Pace, costs, measure, plain, say
 from .selection import CONNECTIONS, SERVER, THROUGHPUT, Selection
 from .server import Server, ServerError, serving
 from .workloads import Workload, spec
@@ -196,14 +196,12 @@ class Servers:
 
     def _measure(self, app: str, ready: Mapping[Key, Asked]) -> None:
         wanted = {each.name for each in self._selection.workloads(SERVER)}
-        costs = {
+        cells = {
             key: partial(asked.costing, self._costs)
             for key, asked in ready.items()
             if key[0] in wanted
         }
-        what, pace = f"{SERVER}, {app}", self._costs
-        found = measure(what, costs, pace.rounds, self._failures, pace.turns)
-        self.costs |= means(found, pace.turns)
+        self.costs |= costs(f"{SERVER}, {app}", cells, self._costs, self._failures)
         wanted = {each.name for each in self._selection.workloads(THROUGHPUT)}
         rates = {
             (f"{work}@{connections}", name): partial(asked.rates, connections, self._rates)

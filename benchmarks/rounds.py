@@ -24,8 +24,6 @@ Key = tuple[str, str]
 #: Measures once and returns a figure, such as microseconds per request.
 Cell = Callable[[], float]
 
-Cells = Mapping[Key, Cell]
-
 #: What the rounds found, in their order.
 Found = dict[Key, list[float]]
 
@@ -130,6 +128,11 @@ def means(found: Found, turns: int) -> Found:
         key: [statistics.fmean(values[at : at + turns]) for at in range(0, len(values), turns)]
         for key, values in found.items()
     }
+
+
+def costs(what: str, cells: Mapping[Key, Opening[float]], pace: Pace, failures: list[str]) -> Found:
+    """Measure at a pace, and return one figure for each round; else as `measure`."""
+    return means(measure(what, cells, pace.rounds, failures, pace.turns), pace.turns)
 
 
 def joined(starts: t.Sequence[Mapping[Key, list[T]]]) -> dict[Key, list[T]]:

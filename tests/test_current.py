@@ -99,17 +99,30 @@ def test_a_proxy_does_what_werkzeugs_does(name: str) -> None:
     assert vars(ours.thing) == vars(theirs.thing)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_a_proxy_of_nothing_does_what_werkzeugs_does(name: str) -> None:
-    def find() -> t.NoReturn:
-        raise RuntimeError("nothing here")
+def nothing(message: str) -> t.Callable[[], t.NoReturn]:
+    """Return what a proxy asks where there is nothing that it stands for."""
 
-    operation = OPERATIONS[name]
-    seen, wanted = outcome(operation, _proxy(find)), outcome(operation, LocalProxy(find))
+    def find() -> t.NoReturn:
+        raise RuntimeError(message)
+
+    return find
+
+
+def does_as_theirs_of_nothing(
+    name: str, operation: t.Callable[[t.Any], t.Any], proxy: t.Any, message: str
+) -> None:
+    """Compare a proxy with werkzeug's of nothing."""
+    seen, wanted = outcome(operation, proxy), outcome(operation, LocalProxy(nothing(message)))
     if name == "class":  # each says what itself is
         assert seen[0].__name__ == wanted[0].__name__
     else:
         assert seen == wanted
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_proxy_of_nothing_does_what_werkzeugs_does(name: str) -> None:
+    message = "nothing here"
+    does_as_theirs_of_nothing(name, OPERATIONS[name], _proxy(nothing(message)), message)
 
 
 class Socket(Websocket):
@@ -164,17 +177,9 @@ def test_the_websocket_s_proxy_does_what_werkzeugs_does(name: str) -> None:
 
 @pytest.mark.parametrize("name", OF_SOCKETS)
 def test_outside_of_all_websockets_too(name: str) -> None:
-    def find() -> t.NoReturn:
-        raise RuntimeError(NO_WEBSOCKET)
-
-    operation = OF_SOCKETS[name]
     for outside in nullcontext(), Flask("sockets").test_request_context():
         with outside:
-            seen, wanted = outcome(operation, websocket), outcome(operation, LocalProxy(find))
-        if name == "class":  # each says what itself is
-            assert seen[0].__name__ == wanted[0].__name__
-        else:
-            assert seen == wanted
+            does_as_theirs_of_nothing(name, OF_SOCKETS[name], websocket, NO_WEBSOCKET)
 
 
 @pytest.mark.parametrize("name", OF_SOCKETS)
@@ -235,17 +240,9 @@ def test_the_request_s_proxy_does_what_werkzeugs_does(name: str, inside: bool) -
 
 @pytest.mark.parametrize("name", [name for name in OF_REQUESTS if name != "equality"])
 def test_outside_of_all_requests_too(name: str) -> None:
-    def find() -> t.NoReturn:
-        raise RuntimeError(NO_REQUEST)
-
-    operation = OF_REQUESTS[name]
     for outside in nullcontext(), Flask("requests").app_context():
         with outside:
-            seen, wanted = outcome(operation, request), outcome(operation, LocalProxy(find))
-        if name == "class":  # each says what itself is
-            assert seen[0].__name__ == wanted[0].__name__
-        else:
-            assert seen == wanted
+            does_as_theirs_of_nothing(name, OF_REQUESTS[name], request, NO_REQUEST)
 
 
 def test_outside_of_all_contexts_the_message_says_what_to_do() -> None:
